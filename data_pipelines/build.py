@@ -1,0 +1,234 @@
+"""Records on disk: a TFDS builder (ArrayRecord, no TensorFlow), statistics and a manifest.
+
+Everything is written into a hidden directory beside the target and renamed when it is whole, so a
+reader never sees half a dataset.
+"""
+
+import contextlib
+import hashlib
+import io
+import itertools
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core import shuffle
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import schema, source, statistics
+
+Examples = Iterable[Mapping[str, Any]]
+
+
+def write_records(
+  examples: Mapping[str, Examples], out: str | Path, dataset: str, *, shards: int | None = None
+) -> Path:
+  """Writes records and returns their directory, `out/records`.
+
+  Args:
+    examples: split name -> records as in `schema.RECORD`. `frames` and `renderings` are lists of
+      encoded bytes. Iterators are consumed once, one record in memory at a time. A split without
+      records is left out; 'train' must have some.
+    out: an existing or new directory. Older records in it are replaced in one rename.
+    dataset: a name for people, kept in the manifest.
+    shards: files per split; None leaves it to TFDS, which goes by size.
+
+  Raises:
+    InputError: a record breaks the contract, two records share an id, or 'train' is empty.
+  """
+  out = Path(out)
+  out.mkdir(parents=True, exist_ok=True)
+  work = Path(tempfile.mkdtemp(prefix='.records-', dir=out))
+  try:
+    first, splits = _peek(examples)
+    meter = _Meter()
+    splits = {
+      name: meter.watch(_checked(records, first), name == 'train')
+      for name, records in splits.items()
+    }
+    builder = Records(splits=splits, first=first, data_dir=work)
+    config = tfds.download.DownloadConfig(num_shards=shards, manual_dir=out)
+    _prepare(builder, config)
+    whole = Path(builder.data_dir)
+    meter.statistics.save(whole / 'statistics.json')
+    _write_manifest(whole, dataset, meter.subjects)
+    return _publish(whole, out / source.DIRECTORY)
+  finally:
+    shutil.rmtree(work, ignore_errors=True)
+
+
+class Records(tfds.core.GeneratorBasedBuilder):
+  """Talking heads: one record is one clip (data/schema.py)."""
+
+  VERSION = tfds.core.Version('1.0.0')
+
+  def __init__(self, *, splits: Mapping[str, Examples], first: Mapping[str, Any], data_dir: Path):
+    self._examples, self._first = splits, first
+    super().__init__(data_dir=data_dir, file_format='array_record')
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    return self.dataset_info_from_configs(features=features(self._first))
+
+  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
+    del dl_manager  # nothing is downloaded
+    return {name: self._generate_examples(records) for name, records in self._examples.items()}
+
+  def _generate_examples(self, records: Examples) -> Iterator[tuple[str, dict[str, Any]]]:
+    for record in records:
+      yield record['id'], dict(record)
+
+
+def features(first: Mapping[str, Any]) -> tfds.features.FeaturesDict:
+  """TFDS features of `schema.RECORD`. Widths (speech D, E, M) are those of the first record."""
+  return tfds.features.FeaturesDict(
+    {name: _feature(field, first[name]) for name, field in schema.RECORD.items()}
+  )
+
+
+def _feature(field: schema.Field, value: Any) -> tfds.features.FeatureConnector:
+  if field.dtype == 'text':
+    return tfds.features.Text()
+  if field.dtype in ('jpeg', 'png'):
+    image = tfds.features.Image(shape=(None, None, 3), encoding_format=field.dtype)
+    return tfds.features.Sequence(image)
+  shape = field.shape
+  if len(shape) == 2:  # TFDS can restore one unknown axis, not two
+    shape = (None, np.shape(value)[1])
+  return tfds.features.Tensor(shape=shape, dtype=np.dtype(field.dtype))
+
+
+def _peek(examples: Mapping[str, Examples]) -> tuple[Mapping[str, Any], dict[str, Iterator]]:
+  splits, first = {}, None
+  for name, records in examples.items():
+    records = iter(records)
+    head = next(records, None)
+    if head is None:
+      continue
+    splits[name] = itertools.chain([head], records)
+    first = head if first is None else first
+  if 'train' not in splits:
+    raise InputError(
+      "got no record in the split 'train', expected at least one; see the report for what was "
+      'rejected and why'
+    )
+  return first, splits
+
+
+def _checked(records: Examples, first: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+  for record in records:
+    problem = _problem(record, first)
+    if problem:
+      raise InputError(f'got record {record.get("id", "?")!r} with {problem}')
+    yield {name: _cast(field, record[name]) for name, field in schema.RECORD.items()}
+
+
+def _problem(record: Mapping[str, Any], first: Mapping[str, Any]) -> str | None:
+  """What is wrong with a record, or None."""
+  if set(record) != set(schema.RECORD):
+    missing, extra = set(schema.RECORD) - set(record), set(record) - set(schema.RECORD)
+    return f'fields missing {sorted(missing)} and unknown {sorted(extra)}, expected schema.RECORD'
+  frames = len(record['expression'])
+  lengths = {
+    'expression': frames,
+    'motion': frames,
+    'valid': frames,
+    'speech': frames * schema.SPEECH_PER_FRAME,
+  }
+  for name, length in lengths.items():
+    if len(record[name]) != length:
+      return f'{len(record[name])} rows of {name}, expected {length} ({frames} video frames)'
+  if not frames:
+    return 'no frame, expected at least one'
+  for name in ('speech', 'expression', 'motion', 'identity'):
+    shape, known = np.shape(record[name]), np.shape(first[name])
+    if shape[1:] != known[1:]:
+      return f'{name} of width {shape[1:]}, expected {known[1:]} as in {first["id"]!r}'
+    if not np.isfinite(np.asarray(record[name], np.float32)).all():
+      return f'a value of {name} that is not finite'
+  if record['layout'] not in schema.LAYOUTS:
+    return f'layout {record["layout"]!r}, expected one of {sorted(schema.LAYOUTS)}'
+  if record['emotion'] not in ('', *schema.EMOTIONS):
+    return f'emotion {record["emotion"]!r}, expected one of {schema.EMOTIONS} or ""'
+  if len(record['frames']) not in (0, frames) or len(record['renderings']) != len(record['frames']):
+    return (
+      f'{len(record["frames"])} frames and {len(record["renderings"])} renderings, '
+      f'expected none or {frames} of both'
+    )
+  return None
+
+
+def _cast(field: schema.Field, value: Any) -> Any:
+  if field.dtype == 'text':
+    return str(value)
+  if field.dtype in ('jpeg', 'png'):
+    return [bytes(image) for image in value]
+  return np.asarray(value, np.dtype(field.dtype))
+
+
+class _Meter:
+  """Fits the statistics and collects the people while the training records pass by."""
+
+  def __init__(self):
+    self.subjects: set[str] = set()
+    self._total = None
+
+  @property
+  def statistics(self) -> statistics.Statistics:
+    return self._total
+
+  def watch(self, records: Iterator, fit: bool) -> Iterator:
+    for record in records:
+      if fit:
+        one = statistics.measure(record)
+        self._total = one if self._total is None else self._total.merge(one)
+        self.subjects.add(record['subject'])
+      yield record
+
+
+def _prepare(builder: Records, config: tfds.download.DownloadConfig) -> None:
+  tfds.disable_progress_bar()  # `prepare` shows its own, by clip
+  try:
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces itself there
+      builder.download_and_prepare(download_config=config, file_format='array_record')
+  except shuffle.DuplicatedKeysError as e:
+    raise InputError(f'got two records with the same id ({e}), expected unique ids') from e
+
+
+def _write_manifest(path: Path, dataset: str, subjects: set[str]) -> None:
+  """Counts, sizes and digests: ArrayRecord opens a truncated shard as an empty one."""
+  info = tfds.builder_from_directory(path).info
+  files = {
+    f.name: {'bytes': f.stat().st_size, 'sha256': _digest(f)}
+    for f in sorted(path.iterdir())
+    if '.array_record' in f.name
+  }
+  manifest = {
+    'dataset': dataset,
+    'subjects': sorted(subjects),
+    'splits': {
+      name: {'records': split.num_examples, 'shards': [f.name for f in map(Path, split.filepaths)]}
+      for name, split in info.splits.items()
+    },
+    'files': files,
+  }
+  (path / 'manifest.json').write_text(json.dumps(manifest, indent=1))
+
+
+def _digest(path: Path) -> str:
+  with path.open('rb') as f:
+    return hashlib.file_digest(f, 'sha256').hexdigest()
+
+
+def _publish(whole: Path, target: Path) -> Path:
+  old = target.with_name(f'.{target.name}-old-{os.getpid()}')
+  if target.exists():
+    target.rename(old)
+  whole.rename(target)
+  shutil.rmtree(old, ignore_errors=True)
+  return target

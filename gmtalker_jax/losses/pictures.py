@@ -1,0 +1,33 @@
+"""Distances between pictures [B, H, W, C] in -1..1: one number for each example, [B]."""
+
+import jax
+import jax.numpy as jnp
+
+
+def absolute(image: jax.Array, truth: jax.Array) -> jax.Array:
+  """Returns the mean absolute difference (L1)."""
+  return jnp.abs(image - truth).mean((1, 2, 3))
+
+
+def pyramid(image: jax.Array, truth: jax.Array, levels: int = 4) -> jax.Array:
+  """Returns the L1 distance summed over the bands of a pyramid: a cheap perceptual distance.
+
+  Each of `levels` bands is what 2x2 averaging removes, the last one is what remains. A plain L1 is
+  content with a blurred edge; here the missing edge costs again at each scale. H and W must be
+  divisible by 2^levels.
+  """
+  rest, total = image - truth, 0.0
+  for _ in range(levels):
+    b, h, w, c = rest.shape
+    blocks = rest.reshape(b, h // 2, 2, w // 2, 2, c)
+    means = blocks.mean((2, 4))
+    total += jnp.abs(blocks - means[:, :, None, :, None]).mean((1, 2, 3, 4, 5))
+    rest = means
+  return total + jnp.abs(rest).mean((1, 2, 3))
+
+
+def psnr(image: jax.Array, truth: jax.Array) -> jax.Array:
+  """Returns the peak signal-to-noise ratio in dB, of pictures clipped to what a file can hold."""
+  difference = jnp.clip(image, -1, 1) - jnp.clip(truth, -1, 1)
+  error = jnp.square(difference).mean((1, 2, 3)) / 4  # the peak is 2
+  return -10 * jnp.log10(jnp.maximum(error, 1e-10))

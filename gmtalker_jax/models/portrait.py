@@ -1,0 +1,160 @@
+"""The portrait generator: a rendering of the head becomes a photograph (method 4)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.models import style as parts
+from gmtalker_jax.models.emotion import EmotionMapping
+
+INJECTIONS = ('style_concat', 'none', 'input_concat')
+
+
+class PortraitGenerator(nn.Module):
+  """EMN beside StyleUNet.
+
+  How z_gm, the latent of the expression generator, reaches the picture (`zgm_injection`):
+    style_concat  the paper's first version: [EMN(z_style, e); Linear(z_gm)], 2 style_dim wide, is
+                  projected back to style_dim by one linear layer here, so that StyleUNet itself is
+                  the same network in every mode.
+    none          the later versions: the style is EMN's code, z_gm is not used.
+    input_concat  z_gm, projected to `latent_channels`, becomes constant extra channels of the
+                  rendering.
+  """
+
+  input_size: int = 256
+  output_size: int = 512
+  channel_multiplier: float = 1.0  # 1.0 = the public network
+  max_channels: int = 512
+  style_dim: int = 64
+  emotions: int = 8
+  latent: int = 256
+  zgm_injection: str = 'style_concat'
+  latent_channels: int = 8
+  mapping_width: int = 256
+  dtype: Any = jnp.float32  # of the convolutions; parameters and pictures stay float32
+
+  @nn.compact
+  def __call__(
+    self,
+    rendering: jax.Array,
+    weights: jax.Array,
+    latent: jax.Array,
+    z_style: jax.Array,
+    noise_key: jax.Array | None = None,
+  ) -> jax.Array:
+    """Paints photographs.
+
+    Args:
+      rendering: [B, h, w, 3], -1..1, h = w = input_size.
+      weights: [B, K] emotion weights on the simplex.
+      latent: [B, Z] z_gm.
+      z_style: [B, style_dim] ~ N(0, I); one per image in training, one per video when speaking.
+      noise_key: consumed; None = no noise.
+
+    Returns:
+      [B, H, W, 3], about -1..1 and not clipped, H = W = output_size.
+    """
+    if self.zgm_injection not in INJECTIONS:
+      raise InputError(
+        f'got zgm_injection {self.zgm_injection!r}, expected one of {INJECTIONS}, choose one'
+      )
+    style = EmotionMapping(self.emotions, self.style_dim, self.mapping_width, name='mapping')(
+      z_style, weights
+    )
+    if self.zgm_injection == 'style_concat':
+      own = parts.Linear(self.style_dim, name='latent')(latent)
+      style = parts.Linear(self.style_dim, name='style')(jnp.concatenate((style, own), -1))
+    elif self.zgm_injection == 'input_concat':
+      own = parts.Linear(self.latent_channels, name='latent')(latent)
+      own = jnp.broadcast_to(own[:, None, None], (*rendering.shape[:3], self.latent_channels))
+      rendering = jnp.concatenate((rendering, own), -1)
+    net = StyleUNet(
+      self.input_size,
+      self.output_size,
+      self.channel_multiplier,
+      self.max_channels,
+      self.dtype,
+      name='unet',
+    )
+    return net(rendering, style, noise_key)
+
+
+class StyleUNet(nn.Module):
+  """U-Net with a style-modulated decoder, on Haar wavelets (method 4.3).
+
+  The encoder looks at ever smaller copies of the rendering, from half its size down, and ends at
+  8x8; the decoder climbs from there to output_size / 2 and adds up pictures on the way. Encoder
+  features join the decoder at every resolution that both have. All additions of pictures happen in
+  pixels: the wavelet transform is linear, so this equals adding wavelets, without transforming
+  forth and back.
+  """
+
+  input_size: int = 256
+  output_size: int = 512
+  channel_multiplier: float = 1.0
+  max_channels: int = 512
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, rendering: jax.Array, style: jax.Array, noise_key: jax.Array | None = None
+  ) -> jax.Array:
+    """Returns [B, H, W, 3] for `rendering` [B, h, w, C] and `style` [B, S]."""
+    self._check(rendering)
+    features = self._encode(rendering)
+    return self._decode(features, style, noise_key)
+
+  def _encode(self, image: jax.Array) -> dict[int, jax.Array]:
+    """Returns encoder features by resolution: 8, 16, .. input_size / 8."""
+    x, features = None, {}
+    resolution, width = self.input_size // 4, self._channels(self.input_size)
+    while resolution > 8:
+      image = parts.downsample(image)
+      seen = parts.FromRGB(width, dtype=self.dtype, name=f'from_rgb_{resolution}')(image)
+      x = seen if x is None else x + seen
+      resolution //= 2
+      width = self._channels(resolution)
+      x = parts.ConvBlock(width, dtype=self.dtype, name=f'encode_{resolution}')(x)
+      features[resolution] = x
+    return features
+
+  def _decode(
+    self, features: dict[int, jax.Array], style: jax.Array, noise_key: jax.Array | None
+  ) -> jax.Array:
+    x, image, resolution = None, None, 8
+    while True:
+      if resolution in features:
+        seen = features[resolution]
+        x = seen if x is None else jnp.concatenate((x, seen), -1)
+        width = self._channels(resolution)
+        x = parts.Conv(width, dtype=self.dtype, name=f'fuse_{resolution}')(x)
+      if resolution == self.output_size // 2:
+        return image
+      resolution *= 2
+      for i, up in enumerate((True, False)):
+        key = None if noise_key is None else jax.random.fold_in(noise_key, 2 * resolution + i)
+        x = parts.StyledConv(
+          self._channels(resolution), up, self.dtype, name=f'decode_{resolution}_{i}'
+        )(x, style, key)
+      painted = parts.ToRGB(self.dtype, name=f'to_rgb_{resolution}')(x, style)
+      image = painted if image is None else parts.upsample(image) + painted
+
+  def _channels(self, resolution: int) -> int:
+    return parts.channels(resolution, self.channel_multiplier, self.max_channels)
+
+  def _check(self, rendering: jax.Array) -> None:
+    sizes = (self.input_size, self.output_size)
+    if any(s not in (64, 128, 256, 512, 1024) for s in sizes) or sizes[1] < sizes[0]:
+      raise InputError(
+        f'got input_size {sizes[0]} and output_size {sizes[1]}, expected powers of two from 64 '
+        'to 1024 with output >= input, change the config'
+      )
+    if rendering.shape[1:3] != (sizes[0], sizes[0]):
+      raise InputError(
+        f'got a rendering of {rendering.shape[1:3]} pixels, expected {sizes[0]} x {sizes[0]}, '
+        'render at input_size or change input_size'
+      )

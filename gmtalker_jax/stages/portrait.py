@@ -1,0 +1,155 @@
+"""The portrait stage: paint, judge, and every now and then restrain the judge (method 4.4)."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.means import Mean
+from gmtalker_jax.losses import adversarial, pictures
+from gmtalker_jax.models.discriminator import Discriminator
+from gmtalker_jax.models.portrait import PortraitGenerator
+from gmtalker_jax.stages.base import Optimizers, Phase, Stage, make_init, make_step
+from gmtalker_jax.types import Params, PortraitBatch
+
+
+@dataclasses.dataclass(frozen=True)
+class PortraitLoss:
+  """Weights of the portrait stage's losses; 0 switches a term off."""
+
+  l1: float = 1.0
+  pyramid: float = 0.0  # L1 over the bands of a pyramid; sharpens cheaply
+  pyramid_levels: int = 4
+  perceptual: float = 0.0  # needs VGG16 weights (0.03 where one has them)
+  adversarial: float = 1.0  # 0 = no discriminator at all
+  r1: float = 10.0  # gamma
+  r1_every: int = 16
+
+
+def make(
+  model: Mapping[str, Any],
+  loss: Mapping[str, Any],
+  optimizers: Optimizers,
+  ema_decay: float,
+) -> Stage:
+  """Builds the portrait stage.
+
+  Args:
+    model: fields of `PortraitGenerator`, and `discriminator`, a mapping of fields of
+      `Discriminator` (its size and widths follow the generator unless given).
+    loss: fields of `PortraitLoss`.
+    optimizers: 'generator' and, with an adversarial loss, 'discriminator'.
+    ema_decay: of the weights that are served.
+
+  Raises:
+    InputError: an optimizer is missing.
+  """
+  generator, discriminator = _networks(dict(model))
+  weights = PortraitLoss(**loss)
+  names = ('generator', 'discriminator') if weights.adversarial else ('generator',)
+  missing = [n for n in names if n not in optimizers]
+  if missing:
+    raise InputError(f'got no optimizer for {missing}, expected {names}, add it to the config')
+  optimizers = {n: optimizers[n] for n in names}
+
+  def init_params(key: jax.Array, batch: PortraitBatch) -> Params:
+    keys = jax.random.split(key)
+    z_style = jnp.zeros((batch.image.shape[0], generator.style_dim))
+    args = (batch.rendering, batch.emotion, batch.latent, z_style)
+    params = {'generator': generator.init(keys[0], *args)['params']}
+    if weights.adversarial:
+      pair = _pair(batch.image, batch.rendering)
+      params['discriminator'] = discriminator.init(keys[1], pair)['params']
+    return params
+
+  def paint(params: Params, batch: PortraitBatch, key: jax.Array, noise: bool = True) -> jax.Array:
+    style_key, noise_key = jax.random.split(key)
+    z_style = jax.random.normal(style_key, (batch.image.shape[0], generator.style_dim))
+    args = (batch.rendering, batch.emotion, batch.latent, z_style, noise_key if noise else None)
+    return generator.apply({'params': params['generator']}, *args)
+
+  def judge(params: Params, image: jax.Array, batch: PortraitBatch) -> jax.Array:
+    pair = _pair(image, batch.rendering)
+    return discriminator.apply({'params': params['discriminator']}, pair)
+
+  def generator_phase(params, stats, batch, key, step):
+    del stats, step
+    image = paint(params, batch, key)
+    terms = {'l1': pictures.absolute(image, batch.image)}
+    if weights.pyramid:
+      terms['pyramid'] = pictures.pyramid(image, batch.image, weights.pyramid_levels)
+    if weights.adversarial:
+      terms['adversarial'] = adversarial.generator_loss(judge(params, image, batch))
+    metrics = {name: Mean.of(value, batch.mask) for name, value in terms.items()}
+    total = sum(getattr(weights, name) * _mean(m) for name, m in metrics.items())
+    return total, ({'loss': total, **metrics}, {})
+
+  def discriminator_phase(params, stats, batch, key, step):
+    del stats, step
+    fake = judge(params, jax.lax.stop_gradient(paint(params, batch, key)), batch)
+    real = judge(params, batch.image, batch)
+    loss = Mean.of(adversarial.discriminator_loss(real, fake), batch.mask)
+    metrics = {
+      'loss': loss,
+      'real': Mean.of(jnp.asarray(real > 0, jnp.float32), batch.mask),
+      'fake': Mean.of(jnp.asarray(fake < 0, jnp.float32), batch.mask),
+    }
+    return _mean(loss), (metrics, {})
+
+  def r1_phase(params, stats, batch, key, step):
+    del stats, key, step
+    norm, _ = adversarial.r1_penalty(lambda image: judge(params, image, batch), batch.image)
+    norm = Mean.of(norm, batch.mask)
+    return weights.r1 / 2 * _mean(norm), ({'gradient': norm}, {})
+
+  def evaluate(params: Params, batch: PortraitBatch, key: jax.Array) -> dict[str, Mean]:
+    image = paint(params, batch, key, noise=False)
+    rendering = _resize(batch.rendering, batch.image.shape)
+    return {
+      'psnr': Mean.of(pictures.psnr(image, batch.image), batch.mask),
+      'psnr_rendering': Mean.of(pictures.psnr(rendering, batch.image), batch.mask),
+      'l1': Mean.of(pictures.absolute(image, batch.image), batch.mask),
+    }
+
+  phases = [Phase('generator', 'generator', generator_phase)]
+  if weights.adversarial:
+    phases.append(Phase('discriminator', 'discriminator', discriminator_phase))
+    if weights.r1:
+      phases.append(Phase('r1', 'discriminator', r1_phase, weights.r1_every))
+  return Stage(
+    name='portrait',
+    serves=('generator',),
+    init=make_init(init_params, optimizers),
+    step=make_step(phases, optimizers, ema_decay),
+    evaluate=evaluate,
+  )
+
+
+def _networks(model: dict[str, Any]) -> tuple[PortraitGenerator, Discriminator]:
+  own = dict(model.pop('discriminator', {}))
+  generator = PortraitGenerator(**model)
+  settings = {
+    'size': generator.output_size,
+    'channel_multiplier': generator.channel_multiplier,
+    'max_channels': generator.max_channels,
+    'dtype': generator.dtype,
+  }
+  return generator, Discriminator(**{**settings, **own})
+
+
+def _pair(image: jax.Array, rendering: jax.Array) -> jax.Array:
+  """Joins a picture and its rendering to six channels: D judges whether they belong together."""
+  return jnp.concatenate((image, _resize(rendering, image.shape)), -1)
+
+
+def _resize(rendering: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+  if rendering.shape[1:3] == shape[1:3]:
+    return rendering
+  return jax.image.resize(rendering, (*shape[:3], rendering.shape[-1]), 'linear')
+
+
+def _mean(mean: Mean) -> jax.Array:
+  return mean.total / jnp.maximum(mean.count, 1)

@@ -1,0 +1,65 @@
+"""How every subcommand reads its arguments: whole names, help with examples, one line for errors."""
+
+import argparse
+import difflib
+from typing import NoReturn
+
+from gmtalker_jax.core.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+  """argparse that raises InputError instead of printing its usage and leaving."""
+
+  def __init__(self, name: str, text: str):
+    """Takes the subcommand's name and its module docstring (what, then examples)."""
+    super().__init__(
+      prog=f'gmtalker {name}',
+      description=text,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+      allow_abbrev=False,
+    )
+
+  def error(self, message: str) -> NoReturn:
+    """Raises InputError with argparse's reason."""
+    raise InputError(f'{message}; see `{self.prog} --help`')
+
+  def read(self, argv) -> argparse.Namespace:
+    """Parses; an unknown option is answered with the nearest known one."""
+    values, unknown = self.parse_known_args(argv)
+    if unknown:
+      known = [o for action in self._actions for o in action.option_strings]
+      near = difflib.get_close_matches(unknown[0].split('=')[0], known, 1)
+      hint = f'; did you mean {near[0]}?' if near else f'; see `{self.prog} --help`'
+      raise InputError(f'got {unknown[0]!r}, which `{self.prog}` does not know{hint}')
+    return values
+
+
+def unit(text: str) -> float:
+  """A number from 0 to 1."""
+  return _number(text, 0.0, 1.0, 'a number from 0 to 1')
+
+
+def not_negative(text: str) -> float:
+  """A finite number >= 0."""
+  return _number(text, 0.0, 1e9, 'a number >= 0')
+
+
+def count(text: str) -> int:
+  """A whole number >= 1."""
+  try:
+    value = int(text)
+  except ValueError:
+    value = 0
+  if value < 1:
+    raise argparse.ArgumentTypeError(f'got {text!r}, expected a whole number >= 1')
+  return value
+
+
+def _number(text: str, low: float, high: float, expected: str) -> float:
+  try:
+    value = float(text)
+  except ValueError:
+    value = float('nan')
+  if not low <= value <= high:
+    raise argparse.ArgumentTypeError(f'got {text!r}, expected {expected}')
+  return value

@@ -1,0 +1,87 @@
+"""The `gmtalker` command: finds the subcommand, and turns bad input into one line.
+
+Nothing heavy is imported here, so `gmtalker --help` answers at once.
+"""
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+  'demo': 'everything below on a small corpus, and a report: start here',
+  'speak': 'sound in, talking portrait out',
+  'corpus': 'make the built-in corpus of invented people (video, sound, truth)',
+  'prepare': 'turn videos into training records',
+  'train': 'train one of the three generators',
+  'bundle': 'pack three trained generators into a talker directory',
+  'evaluate': 'measure a talker against held-out records',
+  'doctor': 'check this machine and this installation',
+}
+EXAMPLES = """\
+examples:
+  gmtalker speak --audio voice.wav --emotion happy --out talk.mp4
+  gmtalker demo --out demo
+  gmtalker SUBCOMMAND --help"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs `gmtalker argv`; returns the exit code: 0 fine, 1 failed, 2 bad input, 130 interrupted."""
+  argv = list(sys.argv[1:] if argv is None else argv)
+  if not argv or argv[0] in ('-h', '--help', 'help'):
+    print(_overview())
+    return 0
+  if argv[0] == '--version':
+    from importlib.metadata import version
+
+    print(f'gmtalker {version("gmtalker_jax")}')
+    return 0
+  if argv[0] not in COMMANDS:
+    near = difflib.get_close_matches(argv[0], COMMANDS, 1)
+    hint = f'; did you mean {near[0]!r}?' if near else f'; expected one of {", ".join(COMMANDS)}'
+    return _refuse(f'got the subcommand {argv[0]!r}{hint}')
+  return _run(argv[0], argv[1:])
+
+
+def _overview() -> str:
+  width = max(map(len, COMMANDS))
+  lines = [f'  {name:{width}}  {text}' for name, text in COMMANDS.items()]
+  return '\n'.join(
+    ['Emotional talking portraits in JAX (GMTalker).', '', 'usage: gmtalker SUBCOMMAND ...', '']
+    + lines
+    + ['', EXAMPLES]
+  )
+
+
+def _run(name: str, argv: Sequence[str]) -> int:
+  from gmtalker_jax.core.errors import InputError
+
+  _quiet()
+  try:
+    return importlib.import_module(f'gmtalker_jax.cli.{name}').main(argv) or 0
+  except InputError as error:
+    return _refuse(str(error))
+  except KeyboardInterrupt:
+    print('gmtalker: interrupted', file=sys.stderr)
+    return 130
+  except BrokenPipeError:  # `gmtalker ... | head`
+    sys.stdout = open(os.devnull, 'w')
+    return 0
+
+
+def _refuse(message: str) -> int:
+  print(f'gmtalker: {" ".join(message.split())}', file=sys.stderr)
+  return 2
+
+
+def _quiet() -> None:
+  """Compiles once per machine, and keeps other libraries' notices out of the terminal."""
+  cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+  os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', os.path.join(cache, 'gmtalker', 'xla'))
+  os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '1')
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+
+if __name__ == '__main__':
+  sys.exit(main())

@@ -1,0 +1,92 @@
+"""Sound in, talking portrait out (H.264 + AAC, 25 frames per second).
+
+examples:
+  gmtalker speak --audio voice.wav --emotion happy --out talk.mp4
+  gmtalker speak --audio talk.mp3 --emotion "0:neutral 2:happy 4.5:angry@0.6" --out talk.mp4
+  gmtalker speak --talker my_talker --audio voice.m4a --emotion sad --intensity 0.5 --seed 3
+
+emotions: angry contempt disgusted fear happy neutral sad surprised; a+b is an equal blend.
+A track has keys SECONDS:EMOTION[@STRENGTH] with straight lines between them.
+The same arguments and seed give the same video. An existing --out is replaced when done.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from gmtalker_jax.cli import arguments
+from gmtalker_jax.core.errors import InputError
+
+
+def main(argv) -> int:
+  """Runs `gmtalker speak`."""
+  args = _parser().read(argv)
+  out = _check_out(args.out)
+
+  from gmtalker_jax.data import schema
+  from gmtalker_jax.inference import speak, talker, timeline
+  from gmtalker_jax.io import audio, video
+
+  started = time.monotonic()
+  timeline.parse(args.emotion, args.intensity, 1)  # refuse it before the slow work
+  wave = _read_sound(audio, args.audio)
+  frames = schema.frame_count(len(wave))
+  weights = timeline.parse(args.emotion, args.intensity, frames)
+  who = talker.load(args.talker)
+  talk = speak.speak(who, wave, weights, args.seed, args.temperature, args.motion_scale)
+  pictures = _sized(_watched(talk.frames, frames), args.size)
+  video.write(str(out), pictures, audio.read(args.audio, 48_000), 48_000)
+  seconds, took = frames / schema.FRAME_RATE, time.monotonic() - started
+  print(f'{out}: {frames} frames, {seconds:.2f} s, made in {took:.1f} s ({seconds / took:.2f}x)')
+  return 0
+
+
+def _parser() -> arguments.Parser:
+  parser = arguments.Parser('speak', __doc__)
+  add = parser.add_argument
+  add('--talker', default='builtin', metavar='DIR', help='made by `gmtalker bundle`; or builtin')
+  add('--audio', '--driven_audio', required=True, metavar='FILE', help='any sound or video file')
+  add('--emotion', default='neutral', metavar='TRACK', help='see above (default neutral)')
+  add('--intensity', type=arguments.unit, default=1.0, help='0..1, scales every emotion')
+  add('--seed', type=int, default=0, help='another seed, another talk')
+  add('--temperature', type=arguments.not_negative, default=1.0, help='0 = the most likely talk')
+  add('--motion-scale', type=arguments.not_negative, default=1.0, help='0 = a still head')
+  add('--size', type=arguments.count, metavar='PX', help='resize the video (default: as trained)')
+  add('--out', default='talk.mp4', metavar='FILE', help='default talk.mp4')
+  add('--overwrite', action='store_true', help='for scripts that say so; --out is always replaced')
+  return parser
+
+
+def _check_out(path: str) -> Path:
+  out = Path(path)
+  if out.suffix.lower() != '.mp4':
+    raise InputError(f'got --out {path!r}, expected a name that ends in .mp4')
+  folder = out.parent
+  if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    raise InputError(f'cannot write --out {path!r}; expected a file in a folder that is writable')
+  return out
+
+
+def _read_sound(audio, path: str) -> np.ndarray:
+  wave = audio.read(path)
+  if not len(wave) or not np.isfinite(wave).all():
+    raise InputError(f'got {path!r} with {len(wave)} samples, expected sound; is the file whole?')
+  return wave
+
+
+def _watched(frames: Iterator[np.ndarray], total: int) -> Iterator[np.ndarray]:
+  from tqdm import tqdm
+
+  return tqdm(frames, total=total, desc='speaking', unit='frame', file=sys.stderr, leave=False)
+
+
+def _sized(frames: Iterator[np.ndarray], size: int | None) -> Iterator[np.ndarray]:
+  if size is None:
+    return iter(frames)
+  import cv2
+
+  return (cv2.resize(f, (size, size), interpolation=cv2.INTER_AREA) for f in frames)

@@ -1,0 +1,209 @@
+"""From a waveform to the frames of a talking portrait. Read it from top to bottom.
+
+speech.encode -> generate_expression + generate_motion -> shape_motion -> render_frames
+-> paint -> uint8 frames
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gmtalker_jax.core import rng
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import schema, speech
+from gmtalker_jax.face.render import render_frames
+from gmtalker_jax.inference.talker import Generator, Talker
+from gmtalker_jax.types import Coefficients
+
+WINDOW = 1500  # frames (60 s) that the generators make in one go; memory is bounded by it
+OVERLAP = 50  # frames over which two windows are blended
+BUCKET = 50  # lengths are rounded up to this, so that a new length seldom means a new compilation
+BATCH = 8  # frames painted at once
+GAZE_LIMIT = 0.6  # rad (method 3.5)
+
+
+class Talk(NamedTuple):
+  """What a talker does. The frames are made while they are read."""
+
+  coefficients: Coefficients  # NumPy: expression [T, E], motion [T, M]
+  weights: np.ndarray  # [T, K]
+  latent: np.ndarray  # [T, Z] z_gm
+  frames: Iterator[np.ndarray]  # T times uint8 [H, W, 3]
+
+
+def speak(
+  talker: Talker,
+  waveform: np.ndarray,
+  weights: np.ndarray,
+  seed: int = 0,
+  temperature: float = 1.0,
+  motion_scale: float = 1.0,
+) -> Talk:
+  """Makes a talker say `waveform`.
+
+  Args:
+    talker: who.
+    waveform: [S] samples at 16 kHz.
+    weights: [T, K] emotion weights with T = ceil(S / 640), see timeline.parse.
+    seed: of this talk: latent and head motion.
+    temperature: of both latents, 0 = the most likely talk.
+    motion_scale: 0 = a still head, 1 = as trained. Scales pose about its mean; blinks stay.
+
+  Raises:
+    InputError: empty or not finite sound.
+  """
+  features = speech.encode(waveform, talker.speech_encoder)
+  frames = schema.frame_count(len(waveform))
+  if weights.shape != (frames, len(schema.EMOTIONS)):
+    raise InputError(f'got weights {weights.shape}, expected {(frames, len(schema.EMOTIONS))}')
+  expression, latent = generate_expression(talker, features, weights, seed, temperature)
+  motion = generate_motion(talker, features, seed, temperature)
+  motion = shape_motion(motion, talker.motion.statistics.motion.mean, motion_scale)
+  coefficients = Coefficients(expression=expression, motion=motion)
+  return Talk(coefficients, weights, latent, paint(talker, coefficients, weights, latent))
+
+
+def generate_expression(
+  talker: Talker,
+  features: np.ndarray,
+  weights: np.ndarray,
+  seed: int,
+  temperature: float = 1.0,
+  mode: str = 'interpolation',
+) -> tuple[np.ndarray, np.ndarray]:
+  """Samples blendshape weights [T, E] in 0..1 and z_gm [T, Z] (method 2.7) from features [2T, D]."""
+  generator = talker.expression
+  speech_rows = generator.statistics.speech.normalize(features)
+  subject = None if talker.subject_index is None else jnp.array([talker.subject_index])
+  sample = _expression_sampler(generator.module, mode)
+
+  def window(rows, part):
+    # The same key in every window: w, epsilon and so the manner are those of the whole talk.
+    return sample(
+      generator.params, rows, part, rng.key_for(seed, 'expression'), temperature, subject
+    )
+
+  expression, latent = _in_windows(window, speech_rows, weights)
+  expression = generator.statistics.expression.unnormalize(expression)
+  return np.clip(expression, 0.0, 1.0), latent
+
+
+def generate_motion(
+  talker: Talker, features: np.ndarray, seed: int, temperature: float = 1.0
+) -> np.ndarray:
+  """Samples motion [T, M] in the units of schema.MOTION_NAMES from speech features [2T, D]."""
+  generator = talker.motion
+  speech_rows = generator.statistics.speech.normalize(features)
+  sample = _motion_sampler(generator.module)
+  steps = iter(range(len(features)))
+
+  def window(rows, _):
+    key = rng.key_for(seed, 'motion', next(steps))  # fresh noise: a head must not repeat itself
+    return (sample(generator.params, rows, key, temperature),)
+
+  (motion,) = _in_windows(window, speech_rows, np.zeros((len(features) // 2, 1), np.float32))
+  return generator.statistics.motion.unnormalize(motion)
+
+
+def shape_motion(motion: np.ndarray, mean: np.ndarray, scale: float = 1.0) -> np.ndarray:
+  """Smooths pose (3 taps), scales it about `mean` [M], and clips blinks and gaze (method 3.5)."""
+  pose = slice(schema.ROTATION.start, schema.TRANSLATION.stop)
+  motion = np.array(motion, np.float32)
+  padded = np.pad(motion[:, pose], ((1, 1), (0, 0)), mode='edge')
+  smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
+  centre = np.asarray(mean, np.float32)[None, pose]
+  motion[:, pose] = centre + scale * (smooth - centre)
+  motion[:, schema.BLINK] = np.clip(motion[:, schema.BLINK], 0.0, 1.0)
+  motion[:, schema.GAZE] = np.clip(motion[:, schema.GAZE], -GAZE_LIMIT, GAZE_LIMIT)
+  return motion
+
+
+def paint(
+  talker: Talker, coefficients: Coefficients, weights: np.ndarray, latent: np.ndarray
+) -> Iterator[np.ndarray]:
+  """Renders and paints T frames, `BATCH` at a time; yields uint8 [H, W, 3]."""
+  frames = len(weights)
+  for start in range(0, frames, BATCH):
+    # Constant shapes: the last batch is filled up with its last frame.
+    index = np.minimum(np.arange(start, start + BATCH), frames - 1)
+    part = jax.tree.map(lambda x, index=index: jnp.asarray(x[index]), coefficients)
+    size = talker.portrait.module.input_size
+    rendering = render_frames(talker.head, jnp.asarray(talker.identity), part, size, batch=BATCH)
+    portrait = paint_batch(talker, rendering, weights[index], latent[index])
+    yield from portrait[: min(BATCH, frames - start)]
+
+
+def paint_batch(
+  talker: Talker, rendering: np.ndarray, weights: np.ndarray, latent: np.ndarray
+) -> np.ndarray:
+  """Portraits uint8 [B, H, W, 3] from renderings uint8 [B, h, w, 3], e [B, K] and z_gm [B, Z]."""
+  painter = _painter(talker.portrait.module)
+  style = jnp.tile(talker.style, (len(weights), 1))
+  return np.asarray(painter(talker.portrait.params, jnp.asarray(rendering), weights, latent, style))
+
+
+@functools.cache
+def _expression_sampler(module, mode: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
+  @jax.jit
+  def sample(params, rows, weights, key, temperature, subject):
+    return module.apply(
+      {'params': params}, rows, weights, key, temperature, mode, subject, method='sample'
+    )
+
+  return sample
+
+
+@functools.cache
+def _motion_sampler(module) -> Callable[..., jax.Array]:
+  @jax.jit
+  def sample(params, rows, key, temperature):
+    return module.apply({'params': params}, rows, key, temperature, method='sample')
+
+  return sample
+
+
+@functools.cache
+def _painter(module) -> Callable[..., jax.Array]:
+  @jax.jit
+  def apply(params, rendering, weights, latent, style):
+    condition = rendering.astype(jnp.float32) / 127.5 - 1.0
+    image = module.apply({'params': params}, condition, weights, latent, style)
+    return jnp.round((jnp.clip(image, -1.0, 1.0) + 1.0) * 127.5).astype(jnp.uint8)
+
+  return apply
+
+
+def _in_windows(
+  generate: Callable[..., tuple[jax.Array, ...]], rows: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, ...]:
+  """Runs `generate(rows [1, 2N, D], weights [1, N, K])` over a long talk; blends the overlaps.
+
+  Windows are padded by their last row, so that there are few different lengths.
+  """
+  frames = len(weights)
+  whole: list[np.ndarray] | None = None
+  for start in range(0, max(frames - OVERLAP, 1), WINDOW - OVERLAP):
+    stop = min(start + WINDOW, frames)
+    padded = start + -(-(stop - start) // BUCKET) * BUCKET
+    index = np.minimum(np.arange(start, padded), stop - 1)
+    row_index = np.minimum(np.arange(2 * start, 2 * padded), 2 * stop - 1)
+    parts = generate(jnp.asarray(rows[None, row_index]), jnp.asarray(weights[None, index]))
+    parts = [np.array(part[0, : stop - start], np.float32) for part in parts]
+    if whole is None:
+      whole = [np.zeros((frames, part.shape[1]), np.float32) for part in parts]
+    for target, part in zip(whole, parts, strict=True):
+      _blend_in(target, part, start)
+  return tuple(whole)
+
+
+def _blend_in(target: np.ndarray, part: np.ndarray, start: int) -> None:
+  """Writes `part` at `start`; its first frames fade in over what is there (not at 0)."""
+  if start:
+    fade = ((np.arange(OVERLAP) + 1) / (OVERLAP + 1)).astype(np.float32)[:, None]
+    old = target[start : start + OVERLAP]
+    part[:OVERLAP] = fade * part[:OVERLAP] + (1 - fade) * old
+  target[start : start + len(part)] = part

@@ -1,0 +1,121 @@
+"""What a training run leaves on disk, and how inference reads it back.
+
+WORKDIR/config.json        the config and what was derived from the data (`About`)
+WORKDIR/statistics.json    moments of the training records
+WORKDIR/metrics.jsonl      one line per report; tensorboard/ holds the same
+WORKDIR/checkpoints/STEP/  state, inference, data, about, statistics, seal.json
+WORKDIR/final.json         the metrics at the end
+"""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import statistics as statistics_lib
+from gmtalker_jax.io import checkpoints
+
+CHECKPOINTS = 'checkpoints'
+_logger = logging.getLogger(__name__)
+
+
+class About(NamedTuple):
+  """Everything besides weights and statistics that one must know to use a trained stage."""
+
+  stage: str  # 'expression' | 'motion' | 'portrait'
+  model: dict[str, Any]  # keyword arguments of the generator module, with all sizes
+  config: dict[str, Any]  # the config of the run
+  subjects: tuple[str, ...]  # training people; a subject's index is its place here
+  emotions: tuple[str, ...]  # component k of a mixture is emotion k
+  layout: str  # a key of schema.LAYOUTS
+  speech_encoder: str  # see data/speech.py
+  subject: str = ''  # portrait: the person it shows
+  identity: list[float] | None = None  # portrait: the identity coefficients [I] of that person
+
+
+class Inference(NamedTuple):
+  """A trained stage, ready to be served."""
+
+  step: int
+  params: dict[str, Any]  # served networks (moving averages): {'generator': ...} of NumPy arrays
+  statistics: statistics_lib.Statistics
+  about: About
+
+  @property
+  def stage(self) -> str:
+    """The name of the stage."""
+    return self.about.stage
+
+  @property
+  def model(self) -> dict[str, Any]:
+    """Keyword arguments of the generator module."""
+    return self.about.model
+
+  @property
+  def config(self) -> dict[str, Any]:
+    """The config of the run."""
+    return self.about.config
+
+  @property
+  def identity(self) -> np.ndarray | None:
+    """Identity coefficients [I] of the person of a portrait stage."""
+    return None if self.about.identity is None else np.asarray(self.about.identity, np.float32)
+
+
+def read_inference(workdir: str | Path, step: int | None = None) -> Inference:
+  """Reads the served weights of a step (None: the newest whole one) and all that belongs to them.
+
+  Raises:
+    InputError: nothing was trained there, or no step (not that one) is whole.
+  """
+  directory = Path(workdir) / CHECKPOINTS
+  found = checkpoints.steps(directory)
+  if not found:
+    raise InputError(
+      f'got {str(workdir)!r} without a checkpoint, expected the --workdir of `gmtalker train`'
+    )
+  if step is not None and step not in found:
+    raise InputError(f'got step {step} of {workdir}, expected one of {found}')
+  for candidate in found if step is None else [step]:
+    try:
+      return _read(directory, candidate)
+    except Exception as error:
+      reason = f'{type(error).__name__}: {error}'.splitlines()[0]
+      _logger.warning('checkpoint %d is not used: %s', candidate, reason)
+  raise InputError(
+    f'got only damaged checkpoints in {directory} (last reason: {reason}), expected a whole one'
+  )
+
+
+def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
+  """Writes JSON in one rename; only the first process does."""
+  if jax.process_index() != 0:
+    return
+  path = Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  work = path.with_name(f'.{path.name}-{os.getpid()}')
+  work.write_text(json.dumps(value, indent=1))
+  work.rename(path)
+
+
+def about_from_json(values: Mapping[str, Any]) -> About:
+  """The inverse of `about._asdict()` through JSON."""
+  about = About(**values)
+  return about._replace(subjects=tuple(about.subjects), emotions=tuple(about.emotions))
+
+
+def _read(directory: Path, step: int) -> Inference:
+  path = directory / str(step)
+  checkpoints.verify(path, ('inference', 'about', 'statistics'))
+  return Inference(
+    step=step,
+    params=checkpoints.read_arrays(path, 'inference'),
+    statistics=statistics_lib.from_json(checkpoints.read_document(path, 'statistics')),
+    about=about_from_json(checkpoints.read_document(path, 'about')),
+  )

@@ -1,0 +1,153 @@
+"""The plain rendering: the picture of the head that conditions the portrait generator.
+
+Fixed light, fixed camera, black background (method 1.3, 4.1): it shows pose, expression and gaze,
+and nothing of the person but the shape.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gmtalker_jax.data import schema
+from gmtalker_jax.face import camera as cameras
+from gmtalker_jax.face import light as lights
+from gmtalker_jax.face import morphable, raster
+from gmtalker_jax.face.camera import Camera
+from gmtalker_jax.face.light import DEFAULT_LIGHT
+from gmtalker_jax.face.morphable import Head
+from gmtalker_jax.types import Coefficients
+
+IRIS, PUPIL = 0.50, 0.20  # radii on the eyeball as a share of its own
+IRIS_COLOUR, RIM_COLOUR, PUPIL_COLOUR = (0.36, 0.24, 0.15), (0.13, 0.09, 0.07), (0.02, 0.02, 0.02)
+
+
+class Rendering(NamedTuple):
+  """One picture of the head."""
+
+  rgb: jax.Array  # [H, W, 3] -1..1, black background
+  mask: jax.Array  # [H, W] 1 = head
+  depth: jax.Array  # [H, W] distance to the camera plane, head widths; inf outside
+  normals: jax.Array  # [H, W, 3] unit, in camera axes (x right, y up, z to the camera); 0 outside
+
+
+def render(
+  head: Head,
+  identity: jax.Array,
+  coefficients: Coefficients,
+  size: int,
+  camera: Camera = cameras.DEFAULT,
+  light: jax.Array = DEFAULT_LIGHT,
+) -> Rendering:
+  """Renders one frame. Pure; differentiable in the coefficients; `jit`, `vmap` as you like.
+
+  Args:
+    head: the model.
+    identity: [I].
+    coefficients: expression [50], motion [12], see schema.
+    size: pixels, static.
+    camera: the pin-hole camera.
+    light: [9] or [9, 3], see light.shade.
+  """
+  vertices = posed(head, identity, coefficients)
+  return draw(head, vertices, size, camera, light)
+
+
+def posed(head: Head, identity: jax.Array, coefficients: Coefficients) -> jax.Array:
+  """Vertices [..., V, 3] in camera axes: expression and gaze, then the pose of the head."""
+  motion = coefficients.motion
+  shape = morphable.vertices(
+    head, identity, morphable.blendshapes(coefficients), motion[..., schema.GAZE]
+  )
+  return morphable.move(shape, motion[..., schema.ROTATION], motion[..., schema.TRANSLATION])
+
+
+def draw(
+  head: Head,
+  vertices: jax.Array,
+  size: int,
+  camera: Camera = cameras.DEFAULT,
+  light: jax.Array = DEFAULT_LIGHT,
+) -> Rendering:
+  """Renders vertices [V, 3] that are already in camera axes."""
+  fragments = raster.rasterize(cameras.project(camera, vertices, size), head.triangles, size)
+  attributes = [head.albedo, normals(vertices, head.triangles), _eye_directions(head)]
+  pixels = raster.interpolate(fragments, head.triangles, jnp.concatenate(attributes, -1))
+  albedo, normal, eye = jnp.split(pixels, 3, -1)
+  hit = fragments.triangle >= 0
+  normal = jnp.where(hit[..., None], _unit(normal), 0.0)
+  colour = _paint_iris(albedo, eye) * lights.shade(normal, light)
+  rgb = jnp.where(hit[..., None], jnp.clip(colour, 0, 1), 0.0) * 2 - 1
+  return Rendering(rgb, hit.astype(jnp.float32), fragments.depth, normal)
+
+
+def render_frames(
+  head: Head, identity: jax.Array, coefficients: Coefficients, size: int, batch: int = 16
+) -> np.ndarray:
+  """Renders [T, ...] coefficients to uint8 [T, H, W, 3] in chunks of `batch` frames."""
+  frames = len(coefficients.motion)
+  out = np.empty((frames, size, size, 3), np.uint8)
+  head = personal(head, jnp.asarray(identity))
+  for start in range(0, frames, batch):
+    chunk = jax.tree.map(lambda x, at=start: _pad(x[at : at + batch], batch), coefficients)
+    out[start : start + batch] = _render_chunk(head, chunk, size)[: frames - start]
+  return out
+
+
+@jax.jit
+def personal(head: Head, identity: jax.Array) -> Head:
+  """Returns the head of one person, without identity directions: for many frames of it."""
+  mean = head.mean + jnp.tensordot(identity, head.identity, 1, precision=morphable.PRECISION)
+  drift = (mean - head.mean)[head.eye_vertices].mean(1)
+  return head.replace(mean=mean, eye_centre=head.eye_centre + drift, identity=head.identity[:0])
+
+
+def normals(vertices: jax.Array, triangles: jax.Array) -> jax.Array:
+  """Unit vertex normals [V, 3]: the sum of the triangles' normals, weighted by their areas."""
+  a, b, c = jnp.moveaxis(vertices[triangles], 1, 0)
+  faces = jnp.cross(b - a, c - a)
+  total = jnp.zeros_like(vertices)
+  for corner in range(3):
+    total = total.at[triangles[:, corner]].add(faces)
+  return _unit(total)
+
+
+@partial(jax.jit, static_argnames='size')
+def _render_chunk(head: Head, coefficients: Coefficients, size: int) -> jax.Array:
+  nobody = jnp.zeros(0)
+
+  def one(frame: Coefficients) -> jax.Array:
+    rgb = render(head, nobody, frame, size).rgb
+    return jnp.round((rgb + 1) * 127.5).astype(jnp.uint8)
+
+  return jax.lax.map(one, coefficients)
+
+
+def _pad(array: np.ndarray, length: int) -> jax.Array:
+  """Repeats the last frame, so that one compiled shape serves every chunk."""
+  array = np.asarray(array, np.float32)
+  return jnp.asarray(np.concatenate([array, np.repeat(array[-1:], length - len(array), 0)]))
+
+
+def _unit(vectors: jax.Array) -> jax.Array:
+  return vectors * jax.lax.rsqrt(jnp.maximum((vectors**2).sum(-1, keepdims=True), 1e-20))
+
+
+def _eye_directions(head: Head) -> jax.Array:
+  """[V, 3]: on the eyeballs, the direction from the centre in the eye's own axes; 0 elsewhere."""
+  arms = _unit(head.mean[head.eye_vertices] - head.eye_centre[:, None])
+  return jnp.zeros_like(head.mean).at[head.eye_vertices].set(arms)
+
+
+def _paint_iris(albedo: jax.Array, eye: jax.Array) -> jax.Array:
+  """Paints pupil, iris and its dark rim where `eye` [H, W, 3] is the surface of an eyeball."""
+  eye = _unit(eye)
+  radius = jnp.sqrt(eye[..., :1] ** 2 + eye[..., 1:2] ** 2 + 1e-12)
+  front = eye[..., 2:] > 0.5
+  rings = ((IRIS, RIM_COLOUR, 0.06), (IRIS - 0.1, IRIS_COLOUR, 0.1), (PUPIL, PUPIL_COLOUR, 0.06))
+  for edge, colour, soft in rings:
+    share = jnp.where(front, jnp.clip((edge - radius) / soft + 0.5, 0, 1), 0.0)
+    albedo = albedo + share * (jnp.asarray(colour).reshape(1, 1, 3) - albedo)
+  return albedo

@@ -2,7 +2,8 @@
 
 Orbax makes a save atomic and moves arrays between device counts, but it does not notice a flipped
 bit. So each finished step is *sealed*: the digest of every file goes into `seal.json`, and a
-restore compares. A step that fails is set aside with a logged reason and the next older one is used.
+restore compares. A step that fails is set aside with a logged reason and the next older one is
+used.
 """
 
 import hashlib

@@ -1,0 +1,108 @@
+"""Batch i is a pure function of (seed, i), so the position in the data is one integer."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grain
+import jax
+import numpy as np
+
+from gmtalker_jax.core.errors import InputError
+
+# example(item, random generator) -> a struct of arrays without the batch axis
+Example = Callable[[Any, np.random.Generator], Any]
+
+
+class Batches:
+  """Endless training batches.
+
+  The order of examples is global: examples i*B .. (i+1)*B make up batch i on any number of
+  processes, and each process builds only its share.
+  """
+
+  def __init__(
+    self,
+    items: Sequence[Any],
+    example: Example,
+    batch_size: int,
+    seed: int,
+    groups: Sequence[Any] | None = None,
+    process: tuple[int, int] | None = None,
+  ):
+    """Args:
+
+    items: anything with len and [i], such as a `Source`.
+    example: makes an example of an item; it draws from its generator only.
+    batch_size: examples of a batch over all processes.
+    seed: other seeds give another order and other windows.
+    groups: the group of each item; every group then gets the same share of the examples
+      (method 2.5: balanced emotions). None: every item gets the same share.
+    process: (index, count); by default those of JAX.
+    """  # fmt: skip
+    index, count = process or (jax.process_index(), jax.process_count())
+    if not len(items):
+      raise InputError('got no training examples, expected at least one')
+    if batch_size % count:
+      raise InputError(f'got batch_size {batch_size}, expected a multiple of {count} processes')
+    order = _order(len(items), seed, groups)
+    examples = order.random_map(lambda i, generator: example(items[i], generator), seed=seed)
+    self._batches = examples[index::count].batch(batch_size // count)
+
+  def __getitem__(self, index: int) -> Any:
+    return self._batches[index]
+
+  def iterate(self, start: int, ahead: int = 2) -> Iterator[Any]:
+    """Batches `start`, `start + 1`, ..., made by a thread while the device works."""
+    with ThreadPoolExecutor(1, 'batches') as pool:
+      queue = [pool.submit(self.__getitem__, start + k) for k in range(ahead)]
+      try:
+        while True:
+          yield queue.pop(0).result()
+          start += 1
+          queue.append(pool.submit(self.__getitem__, start + ahead - 1))
+      finally:
+        for future in queue:
+          future.cancel()
+
+
+def in_order(items: Sequence[Any], example: Example, batch_size: int, limit: int = 0) -> list[Any]:
+  """Every item once, for evaluation; the last batch is filled up with masked repeats.
+
+  Windows are the same at every call. `limit` > 0 keeps the first so many batches.
+  """
+  count = -(-len(items) // batch_size)
+  return [
+    _filled(items, example, k * batch_size, batch_size)
+    for k in range(min(count, limit) if limit else count)
+  ]
+
+
+def cached(items: Sequence[Any]) -> list[Any]:
+  """All items in memory, for data that fit there."""
+  return [items[i] for i in range(len(items))]
+
+
+def _order(length: int, seed: int, groups: Sequence[Any] | None) -> grain.MapDataset:
+  """Item numbers, shuffled anew in each epoch, for ever."""
+  if groups is None:
+    return _endless(np.arange(length), seed)
+  groups = np.asarray(groups)
+  parts = [
+    _endless(np.flatnonzero(groups == name), seed + k) for k, name in enumerate(np.unique(groups))
+  ]
+  return grain.MapDataset.mix(parts)
+
+
+def _endless(numbers: np.ndarray, seed: int) -> grain.MapDataset:
+  return grain.MapDataset.source(numbers.tolist()).seed(seed).shuffle().repeat()
+
+
+def _filled(items: Sequence[Any], example: Example, start: int, size: int) -> Any:
+  numbers = [min(k, len(items) - 1) for k in range(start, start + size)]
+  examples = [example(items[i], np.random.default_rng(i)) for i in numbers]
+  examples = [
+    e if start + k < len(items) else e.replace(mask=np.zeros_like(e.mask))
+    for k, e in enumerate(examples)
+  ]
+  return jax.tree.map(lambda *leaves: np.stack(leaves), *examples)

@@ -1,0 +1,384 @@
+"""Fits the head to tracked landmarks: identity once per clip, pose and expression per frame.
+
+Gauss-Newton on the reprojection of 470 landmarks under the perspective camera, all frames of a
+clip at once (method 1.3, "Tracking"). Per frame the pose is eliminated exactly, and the bounded
+weights 0..1 follow from coordinate descent on what remains, drawn towards the network's scores.
+
+A person's lips or brows that the identity cannot reach would be taken for an expression held all
+through the clip. So the mean of the expression is left to the scores, what remains on average is a
+constant offset of each landmark, and only changes are read from the landmarks.
+
+Points of a picture are in crop units: x right and y up from the middle of the square crop, divided
+by its side. Then a point (X, Y, Z) of space is seen at focal (X, Y) / (distance - Z).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from data_pipelines.landmarker import LANDMARKS, OUTER_EYES
+from gmtalker_jax.data import schema
+
+FOCAL = 1315 / 512  # image widths, as face/camera.py
+DISTANCE = 6.0  # head widths
+
+IRISES = ((473, 474, 475, 476, 477), (468, 469, 470, 471, 472))  # the subject's left, right
+# Points of the silhouette slide over the skin when the head turns: they weigh little.
+_SILHOUETTE = (
+  10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
+  148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+_LIPS = (
+  61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409,
+  78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
+)  # fmt: skip
+_LIDS = (
+  (263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398),
+  (33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173),
+)  # fmt: skip
+_WEIGHTS = {'silhouette': 0.3, 'lips': 2.0, 'lids': 2.0, 'other': 1.0}
+
+# A coefficient that is off by 1 costs as much as all landmarks off by so many outer-eye distances.
+_IDENTITY_PRIOR = 0.0025
+_EXPRESSION_PRIOR = 0.004
+_MEAN_PRIOR = 0.03  # of the expression while identity and offset are found
+_SCORE_GAIN = 0.8  # the network's scores run higher than the head's weights
+_CLOSED = 0.7  # blink score of closed eyes
+_KEY_FRAMES = 24  # frames that the identity is fitted to
+_CHUNK = 64  # frames solved at once: bounds the memory
+
+_BLINK = list(schema.BLINKS)
+
+
+class LandmarkModel(NamedTuple):
+  """The head at its landmarks: mean [N, 3], identity [I, N, 3], expression [52, N, 3], eyes [2, 3].
+
+  Lengths are head widths; `eyes` are the centres of the left and right eyeball.
+  """
+
+  mean: np.ndarray
+  identity: np.ndarray
+  expression: np.ndarray
+  eyes: np.ndarray
+
+  @classmethod
+  def of(cls, head) -> 'LandmarkModel':
+    """Reads the 478 landmarks of a `face.morphable.Head`."""
+    corners = np.asarray(head.triangles)[np.asarray(head.landmark_triangle)]
+    weights = np.asarray(head.landmark_barycentric, np.float32)[..., None]
+
+    def at_landmarks(vertices) -> np.ndarray:
+      return (np.asarray(vertices, np.float32)[..., corners, :] * weights).sum(-2)
+
+    arrays = (at_landmarks(a) for a in (head.mean, head.identity, head.expression))
+    return cls(*arrays, np.asarray(head.eye_centre, np.float32))
+
+
+class Fit(NamedTuple):
+  """A fitted clip. identity [I]; blendshapes [T, 52]; motion [T, 12]; landmarks [T, 478, 2].
+
+  `landmarks` are the fitted head's, in crop units; `error` [T] is their mean distance to the
+  tracked ones in outer-eye distances (the longest of the clip, so that a turned head is not
+  divided by a foreshortened one).
+  """
+
+  identity: np.ndarray
+  blendshapes: np.ndarray
+  motion: np.ndarray
+  landmarks: np.ndarray
+  error: np.ndarray
+
+
+class _Pose(NamedTuple):
+  rotation: np.ndarray  # [T, 3, 3]
+  translation: np.ndarray  # [T, 3]
+
+
+def fit(model: LandmarkModel, points: np.ndarray, scores: np.ndarray, iterations: int = 4) -> Fit:
+  """Fits a clip.
+
+  Args:
+    model: the head at its landmarks.
+    points: [T, 478, 2] tracked landmarks in crop units, every frame valid.
+    scores: [T, 52] blendshape scores 0..1.
+    iterations: Gauss-Newton steps per frame after the identity is known.
+
+  Returns:
+    the fit; angles in rad, translations in head widths.
+  """
+  points, scores = points.astype(np.float32), calibrate_blinks(scores.astype(np.float32))
+  key = np.unique(np.linspace(0, len(points) - 1, _KEY_FRAMES).astype(int))
+  identity, offset = _fit_person(model, points[key], scores[key])
+  neutral = model.mean + np.tensordot(identity, model.identity, 1)
+  moved = neutral + offset
+  parts = []
+  for start in range(0, len(points), _CHUNK):
+    some = slice(start, start + _CHUNK)
+    pose = initial_pose(moved, points[some])
+    weights = _SCORE_GAIN * scores[some]
+    for _ in range(iterations):
+      pose, weights = _step(model, moved, pose, weights, points[some], scores[some])
+    parts.append((pose, weights))
+  pose = _Pose(*(np.concatenate(a) for a in zip(*(p for p, _ in parts), strict=True)))
+  weights = np.concatenate([w for _, w in parts])
+  return _finish(model, neutral, identity, pose, weights, points)
+
+
+def calibrate_blinks(scores: np.ndarray) -> np.ndarray:
+  """Scores [T, 52] whose blinks start at 0 with the eyes as open as they mostly are in the clip."""
+  scores = scores.copy()
+  blinks = scores[:, _BLINK]
+  rest = np.minimum(np.percentile(blinks, 20, axis=0), 0.4)
+  scores[:, _BLINK] = np.clip((blinks - rest) / (_CLOSED - rest), 0, 1) / _SCORE_GAIN
+  return scores
+
+
+def initial_pose(shape: np.ndarray, points: np.ndarray) -> _Pose:
+  """Pose of a rigid shape [N, 3] from points [T, N, 2] in closed form, for a distant camera."""
+  ones = np.ones((len(shape), 1), np.float32)
+  solve = np.linalg.pinv(np.concatenate([shape, ones], 1) * _weights()[:, None])
+  affine = np.einsum('kn,tnc->tck', solve, points * _weights()[:, None])  # [T, 2, 4]
+  u, scales, vt = np.linalg.svd(affine[..., :3], full_matrices=False)
+  rows = u @ vt
+  rotation = np.concatenate([rows, np.cross(rows[:, :1], rows[:, 1:])], 1)
+  depth = FOCAL / scales.mean(1)  # camera to the middle of the landmarks
+  middle = rotation @ np.average(shape, axis=0, weights=_weights())
+  flat = affine[..., 3] * depth[:, None] / FOCAL
+  return _Pose(rotation, np.concatenate([flat, (DISTANCE - depth - middle[:, 2])[:, None]], 1))
+
+
+def project(points: np.ndarray) -> np.ndarray:
+  """Points of space [..., 3] as the camera sees them, in crop units [..., 2]."""
+  return FOCAL * points[..., :2] / (DISTANCE - points[..., 2:])
+
+
+def euler_angles(rotation: np.ndarray) -> np.ndarray:
+  """Angles (x, y, z) [..., 3] in rad of R = Rz Ry Rx [..., 3, 3]."""
+  x = np.arctan2(rotation[..., 2, 1], rotation[..., 2, 2])
+  y = np.arcsin(np.clip(-rotation[..., 2, 0], -1, 1))
+  z = np.arctan2(rotation[..., 1, 0], rotation[..., 0, 0])
+  return np.stack([x, y, z], -1)
+
+
+def _fit_person(model, points, scores, iterations: int = 6) -> tuple[np.ndarray, np.ndarray]:
+  """Identity [I] and landmark offsets [N, 3] from some frames; poses are refitted on the way."""
+  identity = np.zeros(len(model.identity), np.float32)
+  weights = _SCORE_GAIN * scores
+  pose = initial_pose(model.mean, points)
+  for _ in range(iterations):
+    neutral = model.mean + np.tensordot(identity, model.identity, 1)
+    pose, weights = _step(model, neutral, pose, weights, points, scores, _MEAN_PRIOR)
+    identity = _identity_step(model, identity, pose, weights, points)
+  neutral = model.mean + np.tensordot(identity, model.identity, 1)
+  return identity, _mean_offset(model, neutral, pose, weights, points)
+
+
+def _mean_offset(model, neutral, pose, weights, points) -> np.ndarray:
+  """What the landmarks [N, 3] are off by on average, in the head's own axes."""
+  shape = neutral + np.tensordot(weights, model.expression, 1)
+  placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
+  off = (points - project(placed)) * (DISTANCE - placed[..., 2:]) / FOCAL
+  off = np.einsum('tji,tnj->tni', pose.rotation[:, :2], off).mean(0)
+  return np.where(_weights()[:, None] > 0.5, off, 0)
+
+
+def _identity_step(model, identity, pose, weights, points) -> np.ndarray:
+  """One Gauss-Newton step of the shared identity; the pose of each frame is eliminated."""
+  neutral = model.mean + np.tensordot(identity, model.identity, 1)
+  placed, residual, scale = _residuals(model, neutral, pose, weights, points)
+  free = _pose_jacobian(placed, pose, scale)
+  shared = _shape_jacobian(model.identity, placed, pose, scale)
+  hessian, gradient, _ = _eliminate(free, shared, residual)
+  hessian, gradient = hessian.mean(0), gradient.mean(0)
+  ridge = _IDENTITY_PRIOR**2 * len(neutral)
+  step = np.linalg.solve(
+    hessian + ridge * np.eye(len(identity), dtype=np.float32), gradient - ridge * identity
+  )
+  return np.clip(identity + step, -3, 3)
+
+
+def _step(
+  model, neutral, pose, weights, points, scores, prior=_EXPRESSION_PRIOR
+) -> tuple[_Pose, np.ndarray]:
+  """One Gauss-Newton step of pose and bounded expression weights for every frame."""
+  placed, residual, scale = _residuals(model, neutral, pose, weights, points)
+  free = _pose_jacobian(placed, pose, scale)
+  shape = _shape_jacobian(model.expression, placed, pose, scale)
+  hessian, gradient, back = _eliminate(free, shape, residual)
+  ridge = prior**2 * len(neutral)
+  hessian = hessian + ridge * np.eye(hessian.shape[-1], dtype=np.float32)
+  # The quadratic in the weights themselves: H w = H w0 + g, w in 0..1.
+  target = np.einsum('tij,tj->ti', hessian, weights) + gradient
+  target += ridge * (_SCORE_GAIN * scores - weights)
+  solution = _bounded_solve(hessian, target, weights)
+  move = back(solution - weights)
+  rotation = _rotation_of(move[:, :3]) @ pose.rotation
+  return _Pose(rotation, pose.translation + move[:, 3:]), solution
+
+
+def _residuals(model, neutral, pose, weights, points):
+  """Points of the posed head [T, N, 3], weighted residuals [T, 2N] and weights [N].
+
+  Residuals are in outer-eye distances of the posed head, as it would look from the front.
+  """
+  shape = neutral + np.tensordot(weights, model.expression, 1)
+  placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
+  eyes = np.linalg.norm(neutral[OUTER_EYES[0]] - neutral[OUTER_EYES[1]])
+  scale = _weights() * np.float32(DISTANCE / (FOCAL * eyes))
+  residual = (points - project(placed)) * scale[:, None]
+  return placed, residual.reshape(len(points), -1), scale
+
+
+def _pose_jacobian(placed, pose, scale) -> np.ndarray:
+  """[T, 2N, 6]: derivative of the weighted projection by a small turn and a small shift."""
+  arms = placed - pose.translation[:, None]
+  zero = np.zeros(arms.shape[:2], arms.dtype)
+  x, y, z = arms[..., 0], arms[..., 1], arms[..., 2]
+  turn = np.stack([zero, z, -y, -z, zero, x, y, -x, zero], -1).reshape(*arms.shape[:2], 3, 3)
+  shift = np.broadcast_to(np.eye(3, dtype=arms.dtype), turn.shape)
+  space = np.concatenate([turn, shift], -1)  # [T, N, 3, 6]
+  return (_camera_jacobian(placed, scale) @ space).reshape(len(placed), -1, 6)
+
+
+def _shape_jacobian(basis, placed, pose, scale) -> np.ndarray:
+  """[T, 2N, C]: derivative of the weighted projection by the coefficients of basis [C, N, 3]."""
+  camera = _camera_jacobian(placed, scale) @ pose.rotation[:, None]  # [T, N, 2, 3]
+  jacobian = camera @ np.ascontiguousarray(basis.transpose(1, 2, 0))[None]
+  return jacobian.reshape(len(placed), -1, len(basis))
+
+
+def _camera_jacobian(placed, scale) -> np.ndarray:
+  """[T, N, 2, 3]: derivative of the weighted projection by the point in space."""
+  depth = DISTANCE - placed[..., 2]
+  gain = FOCAL * scale / depth
+  zero = np.zeros_like(gain)
+  x, y = gain * placed[..., 0] / depth, gain * placed[..., 1] / depth
+  return np.stack([gain, zero, x, zero, gain, y], -1).reshape(*gain.shape, 2, 3)
+
+
+def _eliminate(free, kept, residual):
+  """Normal equations of `kept` after the best `free` was put in (Schur complement), per frame.
+
+  Returns:
+    the matrix [T, C, C], the right side [T, C], and a function from a step of `kept` [T, C] to
+    the best step of `free` [T, 6].
+  """
+  free_t, kept_t = free.transpose(0, 2, 1), kept.transpose(0, 2, 1)
+  inverse = np.linalg.inv(free_t @ free + 1e-6 * np.eye(free.shape[-1], dtype=free.dtype))
+  cross = free_t @ kept  # [T, 6, C]
+  free_right = np.einsum('tpn,tn->tp', free_t, residual)
+  towards = inverse @ cross
+  hessian = kept_t @ kept - cross.transpose(0, 2, 1) @ towards
+  gradient = np.einsum('tcn,tn->tc', kept_t, residual)
+  gradient -= np.einsum('tpc,tp->tc', towards, free_right)
+
+  def back(step):
+    return np.einsum('tpq,tq->tp', inverse, free_right) - np.einsum('tpc,tc->tp', towards, step)
+
+  return hessian, gradient, back
+
+
+def _bounded_solve(hessian, target, start, sweeps: int = 12) -> np.ndarray:
+  """Minimises w H w / 2 - target w over 0 <= w <= 1 by coordinate descent, for all frames."""
+  weights = np.clip(start, 0, 1)
+  rows = np.ascontiguousarray(hessian.transpose(1, 0, 2))  # [C, T, C]
+  diagonal = np.einsum('tcc->ct', hessian)
+  for _ in range(sweeps):
+    for c, row in enumerate(rows):
+      slack = target[:, c] - np.einsum('tc,tc->t', row, weights)
+      weights[:, c] = np.clip(weights[:, c] + slack / diagonal[c], 0, 1)
+  return weights
+
+
+def _rotation_of(vector: np.ndarray) -> np.ndarray:
+  """Rotation matrices [T, 3, 3] of rotation vectors [T, 3] (Rodrigues)."""
+  angle = np.linalg.norm(vector, axis=-1)[:, None, None]
+  x, y, z = (vector / np.maximum(angle[:, 0], 1e-12)).T
+  zero = np.zeros_like(x)
+  cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(-1, 3, 3)
+  return np.eye(3, dtype=vector.dtype) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def _finish(model, neutral, identity, pose, weights, points) -> Fit:
+  shape = neutral + np.tensordot(weights, model.expression, 1)
+  eyes = model.eyes + _eye_shift(model, neutral)
+  gaze = fit_gaze(shape, eyes, pose, points)
+  # The irises of the model turn with the gaze; the head of `face` does the same with its eyeballs.
+  for side, indices in enumerate(IRISES):
+    turn = _gaze_matrix(gaze[:, 2 * side : 2 * side + 2])
+    arms = shape[:, indices] - eyes[side]
+    shape[:, indices] = np.einsum('tij,tnj->tni', turn, arms) + eyes[side]
+  placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
+  seen = project(placed)
+  eye_distance = np.linalg.norm(points[:, OUTER_EYES[0]] - points[:, OUTER_EYES[1]], axis=-1).max()
+  error = np.linalg.norm(seen - points, axis=-1).mean(1) / eye_distance
+  blink = weights[:, _BLINK]
+  motion = np.concatenate([euler_angles(pose.rotation), pose.translation, blink, gaze], 1)
+  return Fit(identity, weights, motion.astype(np.float32), seen, error)
+
+
+def fit_gaze(shape, eyes, pose, points) -> np.ndarray:
+  """Gaze [T, 4] (left pitch, left yaw, right pitch, right yaw; rad, + down, + image right).
+
+  The iris is where the ray of its landmark meets the eyeball. The lids of the same eye tell how
+  far the fit is off there, and the ray is moved by as much.
+  """
+  angles = []
+  for side in range(2):
+    lids, iris = list(_LIDS[side]), IRISES[side][0]
+    placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
+    off = (points[:, lids] - project(placed[:, lids])).mean(1)
+    seen = points[:, iris] - off
+    centre = np.einsum('tij,j->ti', pose.rotation, eyes[side]) + pose.translation
+    radius = np.linalg.norm(shape[0, iris] - eyes[side])
+    direction = _hit_sphere(seen, centre, radius) - centre
+    ahead = np.einsum('tji,tj->ti', pose.rotation, direction) / radius  # into the head
+    pitch = np.arcsin(np.clip(-ahead[:, 1], -1, 1))
+    angles += [pitch, np.arctan2(ahead[:, 0], ahead[:, 2])]
+  rest = np.array(_rest_gaze(shape[0] * 0 + shape.mean(0), eyes), np.float32)
+  return np.clip(np.stack(angles, 1) - rest, -0.8, 0.8)
+
+
+def _hit_sphere(seen, centre, radius) -> np.ndarray:
+  """Where the ray through `seen` [T, 2] first meets the sphere, or comes nearest to it [T, 3]."""
+  ray = np.concatenate([seen / FOCAL, -np.ones_like(seen[:, :1])], 1)  # from (0, 0, DISTANCE)
+  ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+  towards = centre - np.array([0, 0, DISTANCE], np.float32)
+  along = (ray * towards).sum(1)
+  gap = np.square(towards).sum(1) - along**2
+  depth = along - np.sqrt(np.maximum(radius**2 - gap, 0))
+  hit = ray * depth[:, None] - towards
+  return centre + hit * (radius / np.linalg.norm(hit, axis=1, keepdims=True))
+
+
+def _rest_gaze(shape, eyes) -> list[float]:
+  """Where the model's own irises point at rest: their landmarks are not exactly ahead."""
+  angles = []
+  for side in range(2):
+    ahead = shape[IRISES[side][0]] - eyes[side]
+    ahead = ahead / np.linalg.norm(ahead)
+    angles += [np.arcsin(-ahead[1]), np.arctan2(ahead[0], ahead[2])]
+  return angles
+
+
+def _gaze_matrix(gaze: np.ndarray) -> np.ndarray:
+  """[T, 3, 3] of pitch and yaw [T, 2]: Ry(yaw) Rx(pitch)."""
+  (sx, sy), (cx, cy) = np.sin(gaze.T), np.cos(gaze.T)
+  zero = np.zeros_like(sx)
+  rows = [cy, sy * sx, sy * cx, zero, cx, -sx, -sy, cy * sx, cy * cx]
+  return np.stack(rows, -1).reshape(-1, 3, 3)
+
+
+def _eye_shift(model, neutral) -> np.ndarray:
+  """How far the identity moved each eyeball [2, 3], from its five iris landmarks."""
+  return np.stack([(neutral - model.mean)[list(indices)].mean(0) for indices in IRISES])
+
+
+def _weights() -> np.ndarray:
+  """Weight [478] of each landmark in the fit; irises weigh nothing, they belong to the gaze."""
+  weights = np.full(LANDMARKS, _WEIGHTS['other'], np.float32)
+  weights[list(_SILHOUETTE)] = _WEIGHTS['silhouette']
+  weights[list(_LIPS)] = _WEIGHTS['lips']
+  weights[[*_LIDS[0], *_LIDS[1]]] = _WEIGHTS['lids']
+  weights[468:] = 0
+  return weights

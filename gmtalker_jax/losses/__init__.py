@@ -1,0 +1,1 @@
+"""What is made small: pure functions from targets and outputs to scalars."""

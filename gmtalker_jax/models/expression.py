@@ -1,0 +1,206 @@
+"""GMEG: speech and emotion weights to expression coefficients (method 2)."""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gmtalker_jax.core import distributions
+from gmtalker_jax.core.arrays import per_frame
+from gmtalker_jax.core.distributions import Gaussian
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.models import layers
+from gmtalker_jax.models.decoder import Decoder
+from gmtalker_jax.models.mapper import MLPMapper, TransformerMapper
+
+MAPPERS = {'mlp': MLPMapper, 'transformer': TransformerMapper}
+SAMPLING = ('interpolation', 'component', 'moment')
+DECODERS = ('autoregressive', 'parallel')
+
+
+class Posterior(NamedTuple):
+  """q(w | β, a) and q(z | β, a)."""
+
+  w: Gaussian  # [B, w_dim]
+  z: Gaussian  # [B, Z]
+
+
+class ExpressionGenerator(nn.Module):
+  """The Gaussian-mixture expression generator. Coefficients and speech are standardised.
+
+  Defaults are the method's (2.6, section 8); `decoder_mode='parallel'` never feeds frames back.
+  """
+
+  speech_dim: int
+  expression_dim: int = 50
+  emotions: int = 8  # K, the components of the mixture
+  subjects: int = 1
+  width: int = 256
+  latent: int = 256
+  w_dim: int = 64
+  heads: int = 4
+  encoder_layers: int = 4
+  decoder_layers: int = 2
+  mapper: str = 'mlp'
+  align_window: int = 0  # half width of cross-attention in video frames
+  period: int = 25
+  history: int = 0  # own past frames seen by the decoder; 0 = all
+  speech_layers: int = 0  # context layers over the speech rows; 0 = the paper
+  decoder_mode: str = 'autoregressive'
+  dropout: float = 0.1
+
+  def setup(self):
+    _check('mapper', self.mapper, MAPPERS)
+    _check('decoder_mode', self.decoder_mode, DECODERS)
+    self.tokens = layers.FrameTokens(self.width)
+    self.encoder = layers.Encoder(
+      self.width, self.heads, self.encoder_layers, self.period, self.period, self.dropout
+    )
+    self.pool_w, self.pool_z = (layers.AttentionPooling(self.width) for _ in range(2))
+    self.head_w, self.head_z = nn.Dense(2 * self.w_dim), nn.Dense(2 * self.latent)
+    self.mog_mapper = MAPPERS[self.mapper](self.emotions, self.latent, self.width)
+    self.subject_table = nn.Embed(self.subjects, self.width)
+    self.latent_in = nn.Dense(self.width) if self.latent != self.width else (lambda z: z)
+    self.decoder = Decoder(
+      self.expression_dim, self.width, self.heads, self.decoder_layers, self.period,
+      self.align_window, self.history, self.speech_layers,
+      self.decoder_mode == 'autoregressive', self.dropout,
+    )  # fmt: skip
+
+  def __call__(self, expression, speech, mask, subject) -> jax.Array:
+    """Reconstruction through the posterior means; touches every parameter."""
+    posterior = self.encode(expression, speech, mask)
+    components = self.mixture(posterior.w.mean)
+    z = posterior.z.mean + 0.0 * components.mean.sum()
+    return self.decode(expression, speech, z, mask, self.embed(subject))
+
+  def encode(self, expression: jax.Array, speech: jax.Array, mask: jax.Array) -> Posterior:
+    """expression [B, T, E], speech [B, 2T, D], mask [B, T] -> posteriors of w and z."""
+    self._check_speech(speech)
+    x = self.encoder(self.tokens(expression, speech, mask), mask)
+    return Posterior(
+      _gaussian(self.head_w(self.pool_w(x, mask))), _gaussian(self.head_z(self.pool_z(x, mask)))
+    )
+
+  def posterior_mean(self, expression, speech, mask) -> jax.Array:
+    """z_gm of a clip: the posterior mean of z, [B, Z]."""
+    return self.encode(expression, speech, mask).z.mean
+
+  def mixture(self, w: jax.Array) -> Gaussian:
+    """The prior's components p(z | w, e_k): w [B, w_dim] -> [B, K, Z]."""
+    return self.mog_mapper(w)
+
+  def embed(self, subject: jax.Array | None, rows: int = 1) -> jax.Array:
+    """s_n of training people [B] -> [B, width]; a negative index, or None, is the mean person."""
+    table = self.subject_table.embedding
+    mean = table.mean(0)[None]
+    if subject is None:
+      return jnp.broadcast_to(mean, (rows, self.width))
+    known = (subject >= 0)[:, None]
+    return jnp.where(known, self.subject_table(jnp.maximum(subject, 0)), mean)
+
+  def decode(
+    self,
+    frames: jax.Array,
+    speech: jax.Array,
+    z: jax.Array,
+    mask: jax.Array,
+    subject: jax.Array,
+    keep: jax.Array | None = None,
+  ) -> jax.Array:
+    """All frames at once, `frames` [B, T, E] being the ones fed back (frame t sees t-1).
+
+    z [B, Z] or [B, T, Z], subject [B, width] from `embed`; `keep` [B, T] 0 withholds a frame.
+    """
+    context = self._context(z, subject, frames.shape[1])
+    keep = jnp.ones_like(mask) if keep is None else keep
+    return self.decoder(frames, keep, context, speech, mask)
+
+  def rollout(self, speech, z, mask, subject) -> jax.Array:
+    """The decoder on its own outputs: speech [B, 2T, D], z [B, Z] or [B, T, Z] -> [B, T, E]."""
+    return self.decoder.rollout(self._context(z, subject, mask.shape[1]), speech, mask)
+
+  def sample(
+    self,
+    speech: jax.Array,
+    weights: jax.Array,
+    key: jax.Array,
+    temperature: float = 1.0,
+    mode: str = 'interpolation',
+    subject: jax.Array | None = None,
+    mask: jax.Array | None = None,
+  ) -> tuple[jax.Array, jax.Array]:
+    """Speech [B, 2T, D] and emotion weights [B, K] or [B, T, K] -> ([B, T, E], z [B, T, Z]).
+
+    `subject` [B] int32 (None = the mean person), `mask` [B, T] for clips padded at the end. The
+    key is consumed.
+    """
+    self._check_speech(speech)
+    batch, frames = speech.shape[0], speech.shape[1] // 2
+    mask = jnp.ones((batch, frames)) if mask is None else mask
+    z = self.sample_latent(weights, key, temperature, mode)
+    z = per_frame(z, frames)
+    return self.rollout(speech, z, mask, self.embed(subject, batch)), z
+
+  def sample_latent(self, weights, key, temperature=1.0, mode='interpolation') -> jax.Array:
+    """z of emotion weights [B, K] -> [B, Z] or [B, T, K] -> [B, T, Z] (method 2.7).
+
+    interpolation: Σ e_k z^k with one noise for all k. component: k ~ Cat(e), one draw for all
+    frames. moment: the moment-matched Gaussian. The three agree on one-hot weights.
+    """
+    _check('sampling mode', mode, SAMPLING)
+    weights = self.simplex(weights)
+    batch = weights.shape[0]
+    keys = jax.random.split(key, 3)
+    components = self.mixture(distributions.row_noise(keys[0], (batch, self.w_dim)))
+    noise = distributions.row_noise(keys[1], (batch, self.latent))
+    flat = weights.ndim == 2
+    weights = weights[:, None] if flat else weights
+    if mode == 'moment':
+      matched = distributions.moment_match(weights, Gaussian(*(c[:, None] for c in components)))
+      z = distributions.sample(matched, noise[:, None], temperature)
+    else:
+      if mode == 'component':
+        gumbel = -jnp.log(-jnp.log(_row_uniform(keys[2], (batch, self.emotions))))
+        chosen = jnp.argmax(jnp.log(jnp.maximum(weights, 1e-30)) + gumbel[:, None], axis=-1)
+        weights = jax.nn.one_hot(chosen, self.emotions)
+      each = distributions.sample(components, noise[:, None], temperature)  # [B, K, Z]
+      z = jnp.einsum('btk,bkz->btz', weights, each)
+    return z[:, 0] if flat else z
+
+  def simplex(self, weights: jax.Array) -> jax.Array:
+    """Checks the number of emotions. A model of one component gets the weights' sum."""
+    if self.emotions == 1:
+      return weights.sum(-1, keepdims=True)
+    if weights.shape[-1] != self.emotions:
+      raise InputError(
+        f'got weights of {weights.shape[-1]} emotions, expected {self.emotions}, give one per '
+        'component of the mixture'
+      )
+    return weights
+
+  def _context(self, z: jax.Array, subject: jax.Array, frames: int) -> jax.Array:
+    return per_frame(self.latent_in(z), frames) + subject[:, None]
+
+  def _check_speech(self, speech: jax.Array) -> None:
+    if speech.shape[-1] != self.speech_dim or speech.shape[1] % 2:
+      raise InputError(
+        f'got speech {speech.shape}, expected [B, 2T, {self.speech_dim}], use the encoder that the '
+        'model was trained with'
+      )
+
+
+def _gaussian(x: jax.Array) -> Gaussian:
+  mean, log_variance = jnp.split(x, 2, axis=-1)
+  return Gaussian(mean, jnp.clip(log_variance, -10.0, 10.0))
+
+
+def _row_uniform(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
+  keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(shape[0]))
+  return jax.vmap(lambda k: jax.random.uniform(k, shape[1:], minval=1e-6, maxval=1 - 1e-6))(keys)
+
+
+def _check(what: str, value: str, valid) -> None:
+  if value not in valid:
+    raise InputError(f'got {what} {value!r}, expected one of {", ".join(valid)}, choose one')

@@ -1,0 +1,182 @@
+"""Transformer parts that the expression and the motion generator share. All are pre-norm.
+
+No part knows an absolute time: positions are periodic and distances enter as biases, so a model
+trained on windows of a few seconds works on clips of any length.
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gmtalker_jax.core.arrays import blank
+
+BLOCKED = -1e9  # finite: a row with nothing to see stays finite
+
+
+class KeyValue(NamedTuple):
+  """What attention looks at, per head."""
+
+  key: jax.Array  # [B, N, heads, width / heads]
+  value: jax.Array
+
+
+class Attention(nn.Module):
+  """Multi-head attention with an additive bias. Softmax in float32."""
+
+  width: int
+  heads: int
+
+  def setup(self):
+    self.query = nn.Dense(self.width)
+    self.key_value = nn.Dense(2 * self.width)
+    self.out = nn.Dense(self.width)
+
+  def memory(self, x: jax.Array) -> KeyValue:
+    """Keys and values of x [B, N, width]."""
+    key, value = jnp.split(self.key_value(x), 2, axis=-1)
+    return KeyValue(self._heads(key), self._heads(value))
+
+  def __call__(self, x: jax.Array, memory: KeyValue, bias: jax.Array) -> jax.Array:
+    """x [B, Q, width], bias [1 | B, heads, Q, N] -> [B, Q, width]."""
+    query = self._heads(self.query(x)) * (self.width // self.heads) ** -0.5
+    scores = jnp.einsum('bqhd,bnhd->bhqn', query, memory.key)
+    weights = jax.nn.softmax(scores + bias, axis=-1)
+    seen = jnp.einsum('bhqn,bnhd->bqhd', weights, memory.value)
+    return self.out(seen.reshape(x.shape))
+
+  def _heads(self, x: jax.Array) -> jax.Array:
+    return x.reshape(*x.shape[:-1], self.heads, -1)
+
+
+class FeedForward(nn.Module):
+  """Two layers with GELU, four times as wide inside."""
+
+  width: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[..., width] -> [..., width]."""
+    return nn.Dense(self.width)(nn.gelu(nn.Dense(4 * self.width)(x)))
+
+
+class EncoderBlock(nn.Module):
+  """Bidirectional self-attention and feed-forward."""
+
+  width: int
+  heads: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
+    """x [B, N, width], bias [1 | B, heads, N, N] -> [B, N, width]."""
+    attention = Attention(self.width, self.heads)
+    y = nn.LayerNorm()(x)
+    x = x + attention(y, attention.memory(y), bias)
+    return x + FeedForward(self.width)(nn.LayerNorm()(x))
+
+
+class Encoder(nn.Module):
+  """A bidirectional Transformer over a masked sequence."""
+
+  width: int
+  heads: int
+  layers: int
+  period: int  # of the positions
+  reach: int = 1  # positions per unit of the distance bias
+  dropout: float = 0.0
+
+  @nn.compact
+  def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
+    """x [B, N, width], mask [B, N] -> [B, N, width]; masked positions are seen by none."""
+    x = x + periodic(jnp.arange(x.shape[1]), self.width, self.period)[None]
+    x = nn.Dropout(self.dropout)(x, deterministic=not self.has_rng('dropout'))
+    bias = distance_bias(x.shape[1], self.heads, self.reach)[None] + mask_bias(mask)
+    for _ in range(self.layers):
+      x = EncoderBlock(self.width, self.heads)(x, bias)
+    return nn.LayerNorm()(x)
+
+
+class FrameTokens(nn.Module):
+  """One token per video frame from coefficients and the frame's two speech rows (method 2.6)."""
+
+  width: int
+
+  @nn.compact
+  def __call__(self, frames: jax.Array, speech: jax.Array, mask: jax.Array) -> jax.Array:
+    """frames [B, T, E], speech [B, 2T, D], mask [B, T] -> [B, T, width]."""
+    pairs = speech.reshape(*frames.shape[:2], -1)
+    x = nn.Dense(self.width, name='frames')(blank(frames, mask))
+    return x + nn.Dense(self.width, name='speech')(blank(pairs, mask))
+
+
+class SpeechTokens(nn.Module):
+  """Speech rows for cross-attention: a projection, and `layers` residual layers of three taps.
+
+  The taps give context to features that have none of their own; 0 layers = the paper.
+  """
+
+  width: int
+  layers: int = 0
+
+  @nn.compact
+  def __call__(self, speech: jax.Array, mask: jax.Array) -> jax.Array:
+    """speech [B, 2T, D], mask [B, T] -> [B, 2T, width]."""
+    rows = jnp.repeat(mask, 2, axis=1)
+    x = nn.Dense(self.width)(blank(speech, rows))
+    for _ in range(self.layers):
+      y = jnp.pad(blank(nn.LayerNorm()(x), rows), ((0, 0), (1, 1), (0, 0)))
+      taps = jnp.concatenate([y[:, :-2], y[:, 1:-1], y[:, 2:]], axis=-1)
+      x = x + nn.gelu(nn.Dense(self.width)(taps))
+    return x
+
+
+class AttentionPooling(nn.Module):
+  """A weighted mean over time with learned weights."""
+
+  width: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
+    """x [B, T, width], mask [B, T] -> [B, width]."""
+    scores = nn.Dense(1)(jnp.tanh(nn.Dense(self.width)(x)))[..., 0]
+    weights = jax.nn.softmax(jnp.where(mask > 0, scores, BLOCKED), axis=-1)
+    return jnp.einsum('bt,btw->bw', weights, blank(x, mask))
+
+
+def periodic(positions: jax.Array, width: int, period: int) -> jax.Array:
+  """Periodic positional encoding PE(t mod period): positions [T] -> [T, width] (method 2.6)."""
+  rates = jnp.exp(-jnp.log(10_000.0) * jnp.arange(0, width, 2) / width)
+  angles = (positions % period)[:, None] * rates[None]
+  return jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1).reshape(-1, 2 * len(rates))[
+    :, :width
+  ]
+
+
+def slopes(heads: int) -> jax.Array:
+  """Slopes of the distance bias: 2^(-8/n), 2^(-16/n), ... for n heads."""
+  return 2.0 ** (-8.0 * jnp.arange(1, heads + 1) / heads)
+
+
+def causal_bias(age: jax.Array, heads: int, period: int, history: int = 0) -> jax.Array:
+  """-slope * floor(age / period) for the past, blocked for the future (method 2.6).
+
+  `age` [Q, N] is query time minus key time; ages of `history` and more are blocked too (0 = none).
+  Returns [heads, Q, N].
+  """
+  seen = (age >= 0) & (age < history) if history else age >= 0
+  bias = -slopes(heads)[:, None, None] * (age // period)[None]
+  return jnp.where(seen[None], bias, BLOCKED)
+
+
+def distance_bias(length: int, heads: int, reach: int = 1) -> jax.Array:
+  """-slope * floor(distance / reach), both ways: [heads, length, length]."""
+  positions = jnp.arange(length)
+  distance = jnp.abs(positions[:, None] - positions[None]) // reach
+  return -slopes(heads)[:, None, None] * distance[None]
+
+
+def mask_bias(mask: jax.Array) -> jax.Array:
+  """Blocks masked keys, but never a position from itself: mask [B, N] -> [B, 1, N, N]."""
+  seen = (mask[:, None, :] > 0) | jnp.eye(mask.shape[1], dtype=bool)[None]
+  return jnp.where(seen, 0.0, BLOCKED)[:, None]

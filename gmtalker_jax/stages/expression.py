@@ -1,0 +1,186 @@
+"""The expression stage: GMEG learns its evidence bound (method 2.4, 2.5)."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gmtalker_jax.core import distributions
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.means import Mean
+from gmtalker_jax.losses import reconstruction, variational
+from gmtalker_jax.models.expression import ExpressionGenerator
+from gmtalker_jax.stages import feedback
+from gmtalker_jax.stages.base import Metrics, Optimizers, Phase, Stage, make_init, make_step
+from gmtalker_jax.types import ExpressionBatch
+
+LABEL_MODES = ('label', 'posterior', 'semi')
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+  """Weights and schedules (method section 8, 1). Schedules count training steps."""
+
+  rec: float = 1.0
+  velocity: float = 0.0  # of frame differences; not in the paper
+  cond_start: float = 1e-3
+  cond: float = 1e-2
+  cond_steps: int = 10_000
+  w: float = 1e-3
+  emo: float = 1e-2
+  label_mode: str = 'label'  # label | posterior | semi (a row of zeros = no label)
+  emo_free_bits: float | None = None  # nats; None = 0.9 log K where there is no label
+  elbo_scale: str = 'mean'  # mean | sum: all weights 1, rec = Σ error² / (2 sigma²)
+  sigma: float = 1.0  # of the likelihood, for 'sum'
+  scheduled_sampling: float = 0.5  # final share of own outputs in the feedback
+  scheduled_sampling_steps: int = 10_000
+  feedback_dropout: float = 0.0
+  feedback_noise: float = 0.0  # standard deviations
+  subject_dropout: float = 0.1  # trains the mean person, used for new people
+
+  def __post_init__(self):
+    if self.label_mode not in LABEL_MODES:
+      raise InputError(f'got label_mode {self.label_mode!r}, expected one of {LABEL_MODES}, choose')
+    if self.elbo_scale not in ('mean', 'sum'):
+      raise InputError(f'got elbo_scale {self.elbo_scale!r}, expected mean or sum, choose one')
+
+
+def make(
+  model: Mapping[str, Any], loss: Mapping[str, Any], optimizers: Optimizers, ema_decay: float
+) -> Stage:
+  """Builds the stage from the arguments of `ExpressionGenerator` and `Objective`."""
+  generator, objective = ExpressionGenerator(**model), Objective(**loss)
+
+  def init_params(key, batch: ExpressionBatch):
+    inputs = (batch.expression, batch.speech, batch.mask, batch.subject)
+    return {'generator': generator.init(key, *inputs)['params']}
+
+  def train_loss(params, stats, batch, key, step):
+    dropout, own = jax.random.split(key)
+    total, metrics = nn.apply(_loss, generator)(
+      {'params': params['generator']}, batch, own, step, objective, rngs={'dropout': dropout}
+    )
+    return total, (metrics, {})
+
+  def evaluate(params, batch, key) -> Metrics:
+    return nn.apply(_evaluate, generator)({'params': params['generator']}, batch, key)
+
+  phases = [Phase('generator', 'generator', train_loss)]
+  return Stage(
+    'expression',
+    ('generator',),
+    make_init(init_params, optimizers),
+    make_step(phases, optimizers, ema_decay),
+    evaluate,
+  )
+
+
+def _loss(generator, batch: ExpressionBatch, key, step, objective: Objective):
+  keys = jax.random.split(key, 4)
+  valid = batch.mask.max(1)
+  posterior = generator.encode(batch.expression, batch.speech, batch.mask)
+  z = distributions.sample(posterior.z, jax.random.normal(keys[0], posterior.z.mean.shape))
+  w = distributions.sample(posterior.w, jax.random.normal(keys[1], posterior.w.mean.shape))
+  components = generator.mixture(w)
+  log_r = distributions.log_responsibilities(z, components)
+
+  hidden = jax.random.bernoulli(keys[2], objective.subject_dropout, batch.subject.shape)
+  subject = generator.embed(jnp.where(hidden, -1, batch.subject))
+  run = lambda frames, keep: generator.decode(frames, batch.speech, z, batch.mask, subject, keep)
+  output = feedback.decode(
+    run, batch.expression, batch.mask, keys[3], objective.feedback_dropout,
+    objective.feedback_noise, _own_share(objective, step),
+  )  # fmt: skip
+
+  terms = _terms(objective, generator.simplex(batch.emotion), posterior, components, log_r)
+  terms = {name: Mean.of(value, valid) for name, value in terms.items()}
+  error = reconstruction.squared_error(batch.expression, output, batch.mask)
+  velocity = reconstruction.velocity_error(batch.expression, output, batch.mask)
+  total = _total(objective, step, Mean.of(error, batch.mask), valid, velocity, terms, batch)
+  aggregate = (jnp.exp(log_r) * valid[:, None]).sum(0) / jnp.maximum(valid.sum(), 1.0)
+  return total, {
+    'loss': total,
+    'rec': Mean.of(error, batch.mask),
+    'velocity': velocity,
+    'emo_aggregate': variational.uniform_kl(jnp.log(aggregate + 1e-9)),
+    **terms,
+  }
+
+
+def _terms(objective: Objective, labels, posterior, components, log_r):
+  """L_cond, L_w and L_emo per example [B], by label mode (method 2.5)."""
+  known = labels.sum(-1) > 0
+  if objective.label_mode != 'semi':
+    known = jnp.full(known.shape, objective.label_mode == 'label')
+  weights = jnp.where(known[:, None], labels, jnp.exp(log_r))
+  floor = objective.emo_free_bits
+  uniform = variational.free_bits(
+    variational.uniform_kl(log_r), 0.9 * jnp.log(log_r.shape[-1]) if floor is None else floor
+  )
+  crossed = variational.free_bits(variational.cross_entropy(labels, log_r), floor or 0.0)
+  return {
+    'kl_cond': variational.conditional_kl(posterior.z, components, weights),
+    'kl_w': variational.standard_kl(posterior.w),
+    'emo': jnp.where(known, crossed, uniform),
+  }
+
+
+def _total(objective: Objective, step, error: Mean, valid, velocity, terms, batch):
+  rec = error.total / jnp.maximum(error.count, 1.0)
+  means = {name: m.total / jnp.maximum(m.count, 1.0) for name, m in terms.items()}
+  if objective.elbo_scale == 'sum':
+    clips = jnp.maximum(valid.sum(), 1.0)
+    whole = error.total * batch.expression.shape[-1] / (2 * objective.sigma**2) / clips
+    return whole + sum(means.values())
+  cond = variational.ramp(step, objective.cond_start, objective.cond, objective.cond_steps)
+  return (
+    objective.rec * rec
+    + objective.velocity * velocity
+    + cond * means['kl_cond']
+    + objective.w * means['kl_w']
+    + objective.emo * means['emo']
+  )
+
+
+def _own_share(objective: Objective, step):
+  if not objective.scheduled_sampling:
+    return 0.0
+  return variational.ramp(
+    step, 0.0, objective.scheduled_sampling, objective.scheduled_sampling_steps
+  )
+
+
+def _evaluate(generator, batch: ExpressionBatch, key) -> Metrics:
+  """Per-frame errors in three ways of running, and the state of the latent space.
+
+  `rec`: truth fed back. `rec_free`: own outputs fed back. `rec_sampled`: as inference does, z from
+  the mixture by the emotion weights alone. The clip's latent is the posterior mean in the first two.
+  """
+  valid = batch.mask.max(1)
+  posterior = generator.encode(batch.expression, batch.speech, batch.mask)
+  components = generator.mixture(posterior.w.mean)
+  log_r = distributions.log_responsibilities(posterior.z.mean, components)
+  labels = generator.simplex(batch.emotion)
+  subject = generator.embed(batch.subject)
+  z = posterior.z.mean
+  forced = generator.decode(batch.expression, batch.speech, z, batch.mask, subject)
+  free = generator.rollout(batch.speech, z, batch.mask, subject)
+  sampled, _ = generator.sample(
+    batch.speech, batch.emotion, key, subject=batch.subject, mask=batch.mask
+  )
+  error = lambda output: Mean.of(
+    reconstruction.squared_error(batch.expression, output, batch.mask), batch.mask
+  )
+  right = (jnp.argmax(log_r, -1) == jnp.argmax(labels, -1)).astype(jnp.float32)
+  return {
+    'rec': error(forced),
+    'rec_free': error(free),
+    'rec_sampled': error(sampled),
+    'kl_cond': Mean.of(variational.conditional_kl(posterior.z, components, labels), valid),
+    'kl_w': Mean.of(variational.standard_kl(posterior.w), valid),
+    'kl_emo': Mean.of(variational.uniform_kl(log_r), valid),
+    'responsibility_accuracy': Mean.of(right, valid * (labels.sum(-1) > 0)),
+  }

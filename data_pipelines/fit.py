@@ -44,6 +44,7 @@ _EXPRESSION_PRIOR = 0.004
 _MEAN_PRIOR = 0.03  # of the expression while identity and offset are found
 _SCORE_GAIN = 0.8  # the network's scores run higher than the head's weights
 _CLOSED = 0.7  # blink score of closed eyes
+_BLINK_TRUST = 50.0  # the lids of the mesh hardly close; the scores know better
 _KEY_FRAMES = 24  # frames that the identity is fitted to
 _CHUNK = 64  # frames solved at once: bounds the memory
 
@@ -205,8 +206,9 @@ def _step(
   free = _pose_jacobian(placed, pose, scale)
   shape = _shape_jacobian(model.expression, placed, pose, scale)
   hessian, gradient, back = _eliminate(free, shape, residual)
-  ridge = prior**2 * len(neutral)
-  hessian = hessian + ridge * np.eye(hessian.shape[-1], dtype=np.float32)
+  ridge = np.full(hessian.shape[-1], prior**2 * len(neutral), np.float32)
+  ridge[_BLINK] *= _BLINK_TRUST
+  hessian = hessian + np.diag(ridge)
   # The quadratic in the weights themselves: H w = H w0 + g, w in 0..1.
   target = np.einsum('tij,tj->ti', hessian, weights) + gradient
   target += ridge * (_SCORE_GAIN * scores - weights)

@@ -1,0 +1,283 @@
+"""The skin as a picture: painted once per person on the unrolled mean face.
+
+The canvas is a cylinder around the head, cut open at the back. A point of the skin is addressed by
+where it lies on the *mean* head, so paint moves with the skin under any identity and expression.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from data_pipelines.procedural.appearance import Appearance
+
+WIDTH, HEIGHT = 1024, 1024
+ANGLE, AXIS = 1.9, -0.15  # half the opening in rad; z of the cylinder's axis
+BOTTOM, TOP = -0.80, 0.95
+SCALE = HEIGHT / (TOP - BOTTOM)  # px per head width
+
+# MediaPipe face mesh indices of contours, in order.
+LIPS_OUTER = (
+  61,
+  146,
+  91,
+  181,
+  84,
+  17,
+  314,
+  405,
+  321,
+  375,
+  291,
+  409,
+  270,
+  269,
+  267,
+  0,
+  37,
+  39,
+  40,
+  185,
+)
+BROWS = {  # lower edge outwards, upper edge outwards (subject's right, then left)
+  'right': ((55, 65, 52, 53, 46), (107, 66, 105, 63, 70)),
+  'left': ((285, 295, 282, 283, 276), (336, 296, 334, 293, 300)),
+}
+EYES = {
+  'right': (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+  'left': (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
+}
+
+
+class Canvas(NamedTuple):
+  """Painted maps, [HEIGHT, WIDTH, ...] float32."""
+
+  albedo: np.ndarray  # [..., 3] linear
+  gloss: np.ndarray  # 0..1
+  pores: np.ndarray  # height, head widths
+  wrinkles: np.ndarray  # [..., 2] height per unit of activation: creases across, creases along
+
+
+def address(points: np.ndarray) -> np.ndarray:
+  """Canvas coordinates [N, 2] in 0..1 (right, down) of points [N, 3] of the mean head."""
+  angle = np.arctan2(points[:, 0], points[:, 2] - AXIS)
+  u = np.clip(angle / (2 * ANGLE) + 0.5, 0, 1)
+  v = np.clip((TOP - points[:, 1]) / (TOP - BOTTOM), 0, 1)
+  return np.stack([u, v], -1).astype(np.float32)
+
+
+def paint(look: Appearance, landmarks: np.ndarray, scalp: np.ndarray) -> Canvas:
+  """Paints a person's skin.
+
+  Args:
+    look: the appearance.
+    landmarks: [478, 3] of the mean head.
+    scalp: [HEIGHT, WIDTH] 0..1 where hair grows.
+  """
+  rng = np.random.default_rng([look.seed, 71])
+  marks = address(landmarks) * (WIDTH, HEIGHT)
+  lips = _polygon(marks[list(LIPS_OUTER)], 2.0)
+  albedo = _complexion(look, marks, rng)
+  albedo = _mix(albedo, _lip_colour(look, lips, marks, rng), 0.9 * lips)
+  albedo = _mix(albedo, np.asarray(look.hair) * 0.5 + np.asarray(look.skin) * 0.12, 0.95 * scalp)
+  albedo = _eyelids(albedo, look, marks)
+  brows = _brows(look, marks, rng)
+  albedo = _mix(albedo, np.asarray(look.hair) * 0.55, brows)
+  oil = _blob(marks, 4, 0.10) + 0.7 * _blob(marks, 9, 0.22) + 0.4 * _blob(marks, 152, 0.12)
+  gloss = np.clip(0.35 + 0.25 * oil + 0.45 * lips - 0.3 * scalp - 0.3 * brows, 0, 1)
+  pores = (0.0011 * _noise(rng, 1.5) + 0.0012 * _noise(rng, 4)) * (1 - 0.6 * lips)
+  pores += lips * 0.004 * _noise(rng, 3.0, stretch=6) * 0.5
+  return Canvas(
+    albedo.astype(np.float32), gloss.astype(np.float32), pores.astype(np.float32), _wrinkles(marks)
+  )
+
+
+def grid() -> tuple[np.ndarray, np.ndarray]:
+  """Angle and height (x, y) of each canvas pixel: two [HEIGHT, WIDTH] arrays."""
+  angle = np.linspace(-ANGLE, ANGLE, WIDTH, dtype=np.float32)
+  y = np.linspace(TOP, BOTTOM, HEIGHT, dtype=np.float32)
+  return np.meshgrid(angle, y)
+
+
+def _complexion(look: Appearance, marks: np.ndarray, rng) -> np.ndarray:
+  skin = np.asarray(look.skin, np.float32)
+  mottle = 0.035 * _noise(rng, 24) + 0.03 * _noise(rng, 8) + 0.03 * _noise(rng, 2)
+  albedo = skin * (1 + mottle[..., None] * (0.6, 1.0, 1.1))
+  redness = 0.9 * (_blob(marks, 50, 0.15) + _blob(marks, 280, 0.15)) + 0.5 * _blob(marks, 4, 0.08)
+  redness = np.clip(redness + 0.25 * _blob(marks, 152, 0.10), 0, 1) * look.blush
+  albedo = albedo * (1 - redness[..., None] * (0.0, 0.26, 0.22))
+  under = 0.5 * (_blob(marks, 230, 0.055) + _blob(marks, 450, 0.055))
+  albedo = albedo * (1 - under[..., None] * (0.14, 0.20, 0.14))
+  albedo = albedo * (1 - _freckles(look, marks, rng)[..., None] * (0.30, 0.42, 0.5))
+  return albedo * (1 - _stubble(look, marks, rng)[..., None] * (0.42, 0.36, 0.30))
+
+
+def _freckles(look: Appearance, marks: np.ndarray, rng) -> np.ndarray:
+  spots = np.zeros((HEIGHT, WIDTH), np.float32)
+  centre = marks[5]
+  for _ in range(int(260 * look.freckles)):
+    x, y = rng.normal(centre, (95, 34))
+    cv2.circle(spots, (int(x * 8), int(y * 8)), int(8 * rng.uniform(1.0, 2.6)), rng.uniform(0.2, 0.8),
+               -1, cv2.LINE_AA, 3)  # fmt: skip
+  return cv2.GaussianBlur(spots, (0, 0), 1.0)
+
+
+def _stubble(look: Appearance, marks: np.ndarray, rng) -> np.ndarray:
+  if look.stubble <= 0:
+    return np.zeros((HEIGHT, WIDTH), np.float32)
+  jaw = _polygon(marks[[58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288,
+                        410, 322, 391, 164, 165, 92, 186]], 14.0)  # fmt: skip
+  mouth = _polygon(marks[list(LIPS_OUTER)], 3.0)
+  dots = np.clip(0.75 + 0.5 * _noise(rng, 1.2), 0, 1.4)
+  return look.stubble * jaw * (1 - mouth) * dots
+
+
+def _lip_colour(look: Appearance, lips: np.ndarray, marks: np.ndarray, rng) -> np.ndarray:
+  shade = 1 + 0.10 * _noise(rng, 3.0, stretch=6) + 0.05 * _noise(rng, 10)
+  inner = _band(marks[list(LIPS_OUTER[:11])], marks[list(LIPS_OUTER[10:] + LIPS_OUTER[:1])], 5)
+  return np.asarray(look.lips, np.float32) * (shade - 0.25 * inner)[..., None]
+
+
+def _eyelids(albedo: np.ndarray, look: Appearance, marks: np.ndarray) -> np.ndarray:
+  """A soft line along the lashes and a little shade above the eye."""
+  for side in EYES:
+    contour = marks[list(EYES[side])]
+    line = np.zeros((HEIGHT, WIDTH), np.float32)
+    upper = np.int32(contour[8:].tolist() + contour[:1].tolist())
+    cv2.polylines(line, [upper], False, 1.0, 5 if look.woman else 3, cv2.LINE_AA)
+    line = cv2.GaussianBlur(line, (0, 0), 1.3)
+    albedo = _mix(albedo, np.asarray(look.hair) * 0.35, np.clip(line, 0, 0.85))
+    socket = _polygon(contour, 16.0)
+    albedo = albedo * (1 - socket[..., None] * (0.10, 0.20, 0.17))
+  return albedo
+
+
+def _brows(look: Appearance, marks: np.ndarray, rng) -> np.ndarray:
+  """Hair strokes between the two edges of each brow, leaning outwards."""
+  strokes = np.zeros((HEIGHT, WIDTH), np.float32)
+  for lower, upper in BROWS.values():
+    low, high = marks[list(lower)], marks[list(upper)]
+    for _ in range(int(330 * look.brow)):
+      at = rng.beta(1.1, 1.25) * 3.98
+      across = np.clip(rng.normal(0.5, 0.25), 0.05, 0.95)
+      thin = look.brow * (1 - 0.55 * (at / 4) ** 1.5) * 0.85
+      across = 0.5 + (across - 0.5) * thin
+      i, f = int(at), at - int(at)
+      a, b = low[i] * (1 - f) + low[i + 1] * f, high[i] * (1 - f) + high[i + 1] * f
+      root = a * (1 - across) + b * across
+      along = (low[i + 1] + high[i + 1] - low[i] - high[i]) / 2
+      along = along / np.linalg.norm(along)
+      rise = np.array((0, -1.0)) * (0.9 - 0.22 * at) + rng.normal(0, 0.12, 2)
+      lean = along * (0.35 + 0.25 * at) + rise + np.array((0, 1.0)) * max(across - 0.5, 0) * 1.6
+      tip = root + lean / np.linalg.norm(lean) * rng.uniform(10, 18)
+      cv2.line(strokes, *(tuple(np.int32(p * 8)) for p in (root, tip)), rng.uniform(0.5, 1.0), 1,
+               cv2.LINE_AA, 3)  # fmt: skip
+  body = cv2.GaussianBlur(strokes, (0, 0), 4.0)
+  return np.clip(0.75 * cv2.GaussianBlur(strokes, (0, 0), 0.7) + 0.8 * body, 0, 0.92)
+
+
+def _wrinkles(marks: np.ndarray) -> np.ndarray:
+  """Creases that deepen with activation: [..., 0] brow lines, crow's feet, smile lines; [..., 1]
+  frown lines between the brows and on the nose."""
+  across = np.zeros((HEIGHT, WIDTH), np.float32)
+  along = np.zeros_like(across)
+  for k, lift in enumerate((0.30, 0.48, 0.66)):  # the forehead, between the brows and the hairline
+    ends = [
+      marks[i] * (1 - lift) + marks[j] * lift
+      for i, j in ((63, 68), (66, 108), (9, 10), (296, 337), (293, 298))
+    ]
+    _crease(
+      across,
+      _smooth(np.array(ends) + [[0, 2 * (-1) ** k], [0, -3], [0, 3], [0, -3], [0, 2]]),
+      5,
+      1.0,
+    )
+  for corner, outwards in ((33, -1), (263, 1)):
+    for slope in (-0.55, -0.1, 0.35):
+      a = marks[corner] + (outwards * 14, slope * 12)
+      _crease(
+        across,
+        _smooth(
+          np.array([a, a + (outwards * 16, slope * 14 + 2), a + (outwards * 34, slope * 30 + 7)])
+        ),
+        3.5,
+        0.7,
+      )
+  for wing, cheek, corner in ((129, 206, 57), (358, 426, 287)):
+    away = np.sign(marks[wing, 0] - marks[4, 0])
+    path = np.array(
+      [marks[wing] + (away * 6, -6), marks[cheek] + (-away * 3, -4), marks[corner] + (away * 12, 4)]
+    )
+    _crease(across, _smooth(path), 7, 1.5)
+  for side in (-1, 1):
+    a = marks[9] + (side * 11, 22)
+    _crease(along, _smooth(np.array([a, a + (side * 2, -22), a + (side * 5, -44)])), 5, 1.2)
+    b = marks[6] + (side * 12, 0)
+    for k in (-6, 5):
+      _crease(
+        along,
+        _smooth(np.array([b + (0, k), b + (side * 12, k + 6), b + (side * 20, k + 16)])),
+        3.5,
+        0.6,
+      )
+  return (np.stack([across, along], -1) * 0.012).astype(np.float32)
+
+
+def _crease(image: np.ndarray, path: np.ndarray, width: float, depth: float) -> None:
+  """Adds a valley with raised shoulders along a path."""
+  line = np.zeros_like(image)
+  n = len(path) - 1
+  for k in range(n):
+    fade = np.sin(np.pi * (k + 0.5) / n) ** 0.6
+    cv2.line(
+      line,
+      *(tuple(np.int32(p * 8)) for p in (path[k], path[k + 1])),
+      float(fade),
+      2,
+      cv2.LINE_AA,
+      3,
+    )
+  thin, wide = (
+    cv2.GaussianBlur(line, (0, 0), width / 2),
+    cv2.GaussianBlur(line, (0, 0), width * 1.6),
+  )
+  image -= depth * (thin * width / 2 - 0.9 * wide * width / 2)
+
+
+def _smooth(points: np.ndarray, n: int = 24) -> np.ndarray:
+  """A quadratic curve through 3, or a spline through more points."""
+  t = np.linspace(0, len(points) - 1, n)
+  order = min(len(points) - 1, 3)
+  fit = [np.polyfit(np.arange(len(points)), points[:, c], order) for c in (0, 1)]
+  return np.stack([np.polyval(f, t) for f in fit], -1)
+
+
+def _noise(rng, size: float, stretch: float = 1.0) -> np.ndarray:
+  """Gaussian noise of unit deviation, smooth over `size` px (times `stretch` downwards)."""
+  grain = rng.standard_normal((HEIGHT, WIDTH)).astype(np.float32)
+  smooth = cv2.GaussianBlur(grain, (0, 0), size, sigmaY=size * stretch)
+  return smooth / smooth.std()
+
+
+def _blob(marks: np.ndarray, index: int, radius: float) -> np.ndarray:
+  x, y = np.meshgrid(np.arange(WIDTH, dtype=np.float32), np.arange(HEIGHT, dtype=np.float32))
+  squared = ((x - marks[index, 0]) * 1.6) ** 2 + (y - marks[index, 1]) ** 2
+  return np.exp(-squared / (2 * (radius * SCALE) ** 2))
+
+
+def _polygon(points: np.ndarray, blur: float) -> np.ndarray:
+  mask = np.zeros((HEIGHT, WIDTH), np.float32)
+  cv2.fillPoly(mask, [np.int32(points * 8)], 1.0, cv2.LINE_AA, 3)
+  return cv2.GaussianBlur(mask, (0, 0), blur)
+
+
+def _band(lower: np.ndarray, upper: np.ndarray, blur: float) -> np.ndarray:
+  """The line half way between two contours with the same ends."""
+  line = np.zeros((HEIGHT, WIDTH), np.float32)
+  middle = (lower + upper[::-1]) / 2
+  cv2.polylines(line, [np.int32(middle)], False, 1.0, 6, cv2.LINE_AA)
+  return np.clip(cv2.GaussianBlur(line, (0, 0), blur) * 1.6, 0, 1)
+
+
+def _mix(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
+  return a * (1 - weight[..., None]) + b * weight[..., None]

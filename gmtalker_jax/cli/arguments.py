@@ -1,4 +1,4 @@
-"""How every subcommand reads its arguments: whole names, help with examples, one line for errors."""
+"""How every subcommand reads its arguments: help with examples, and one line for errors."""
 
 import argparse
 import difflib

@@ -46,11 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _overview() -> str:
   width = max(map(len, COMMANDS))
-  lines = [f'  {name:{width}}  {text}' for name, text in COMMANDS.items()]
-  return '\n'.join(
-    ['Emotional talking portraits in JAX (GMTalker).', '', 'usage: gmtalker SUBCOMMAND ...', '']
-    + lines
-    + ['', EXAMPLES]
+  commands = '\n'.join(f'  {name:{width}}  {text}' for name, text in COMMANDS.items())
+  return (
+    'Emotional talking portraits in JAX (GMTalker).\n\n'
+    f'usage: gmtalker SUBCOMMAND ...\n\n{commands}\n\n{EXAMPLES}'
   )
 
 
@@ -66,7 +65,7 @@ def _run(name: str, argv: Sequence[str]) -> int:
     print('gmtalker: interrupted', file=sys.stderr)
     return 130
   except BrokenPipeError:  # `gmtalker ... | head`
-    sys.stdout = open(os.devnull, 'w')
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Measuring a talker: metrics, protocol, embedding, report. Uses inference, never train."""

@@ -1,0 +1,1 @@
+"""Loading a talker and making it speak."""

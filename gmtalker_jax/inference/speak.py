@@ -16,7 +16,7 @@ from gmtalker_jax.core import rng
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, speech
 from gmtalker_jax.face.render import render_frames
-from gmtalker_jax.inference.talker import Generator, Talker
+from gmtalker_jax.inference.talker import Talker
 from gmtalker_jax.types import Coefficients
 
 WINDOW = 1500  # frames (60 s) that the generators make in one go; memory is bounded by it
@@ -75,17 +75,15 @@ def generate_expression(
   temperature: float = 1.0,
   mode: str = 'interpolation',
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Samples blendshape weights [T, E] in 0..1 and z_gm [T, Z] (method 2.7) from features [2T, D]."""
+  """Samples blendshape weights [T, E] in 0..1 and z_gm [T, Z] from [2T, D] (method 2.7)."""
   generator = talker.expression
   speech_rows = generator.statistics.speech.normalize(features)
-  subject = None if talker.subject_index is None else jnp.array([talker.subject_index])
   sample = _expression_sampler(generator.module, mode)
 
-  def window(rows, part):
+  def window(rows, part, mask):
     # The same key in every window: w, epsilon and so the manner are those of the whole talk.
-    return sample(
-      generator.params, rows, part, rng.key_for(seed, 'expression'), temperature, subject
-    )
+    key = rng.key_for(seed, 'expression')
+    return sample(generator.params, rows, part, key, temperature, talker.subject_index, mask)
 
   expression, latent = _in_windows(window, speech_rows, weights)
   expression = generator.statistics.expression.unnormalize(expression)
@@ -101,9 +99,9 @@ def generate_motion(
   sample = _motion_sampler(generator.module)
   steps = iter(range(len(features)))
 
-  def window(rows, _):
+  def window(rows, _, mask):
     key = rng.key_for(seed, 'motion', next(steps))  # fresh noise: a head must not repeat itself
-    return (sample(generator.params, rows, key, temperature),)
+    return (sample(generator.params, rows, key, temperature, mask),)
 
   (motion,) = _in_windows(window, speech_rows, np.zeros((len(features) // 2, 1), np.float32))
   return generator.statistics.motion.unnormalize(motion)
@@ -130,9 +128,9 @@ def paint(
   for start in range(0, frames, BATCH):
     # Constant shapes: the last batch is filled up with its last frame.
     index = np.minimum(np.arange(start, start + BATCH), frames - 1)
-    part = jax.tree.map(lambda x, index=index: jnp.asarray(x[index]), coefficients)
+    part = Coefficients(coefficients.expression[index], coefficients.motion[index])
     size = talker.portrait.module.input_size
-    rendering = render_frames(talker.head, jnp.asarray(talker.identity), part, size, batch=BATCH)
+    rendering = render_frames(talker.head, talker.identity, part, size, batch=BATCH)
     portrait = paint_batch(talker, rendering, weights[index], latent[index])
     yield from portrait[: min(BATCH, frames - start)]
 
@@ -149,9 +147,10 @@ def paint_batch(
 @functools.cache
 def _expression_sampler(module, mode: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
   @jax.jit
-  def sample(params, rows, weights, key, temperature, subject):
+  def sample(params, rows, weights, key, temperature, subject, mask):
+    subject = jnp.full(len(rows), subject, jnp.int32)
     return module.apply(
-      {'params': params}, rows, weights, key, temperature, mode, subject, method='sample'
+      {'params': params}, rows, weights, key, temperature, mode, subject, mask, method='sample'
     )
 
   return sample
@@ -160,8 +159,8 @@ def _expression_sampler(module, mode: str) -> Callable[..., tuple[jax.Array, jax
 @functools.cache
 def _motion_sampler(module) -> Callable[..., jax.Array]:
   @jax.jit
-  def sample(params, rows, key, temperature):
-    return module.apply({'params': params}, rows, key, temperature, method='sample')
+  def sample(params, rows, key, temperature, mask):
+    return module.apply({'params': params}, rows, key, temperature, mask, method='sample')
 
   return sample
 
@@ -180,9 +179,9 @@ def _painter(module) -> Callable[..., jax.Array]:
 def _in_windows(
   generate: Callable[..., tuple[jax.Array, ...]], rows: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-  """Runs `generate(rows [1, 2N, D], weights [1, N, K])` over a long talk; blends the overlaps.
+  """Runs `generate(rows [1, 2N, D], weights [1, N, K], mask [1, N])` over a long talk.
 
-  Windows are padded by their last row, so that there are few different lengths.
+  Overlaps are blended. Windows are padded to few different lengths; the mask says where they end.
   """
   frames = len(weights)
   whole: list[np.ndarray] | None = None
@@ -191,7 +190,8 @@ def _in_windows(
     padded = start + -(-(stop - start) // BUCKET) * BUCKET
     index = np.minimum(np.arange(start, padded), stop - 1)
     row_index = np.minimum(np.arange(2 * start, 2 * padded), 2 * stop - 1)
-    parts = generate(jnp.asarray(rows[None, row_index]), jnp.asarray(weights[None, index]))
+    mask = (np.arange(start, padded) < stop).astype(np.float32)
+    parts = generate(rows[None, row_index], weights[None, index], mask[None])
     parts = [np.array(part[0, : stop - start], np.float32) for part in parts]
     if whole is None:
       whole = [np.zeros((frames, part.shape[1]), np.float32) for part in parts]

@@ -1,5 +1,6 @@
 """A talker: three generators, the statistics they were trained with, a head, and a person."""
 
+import functools
 import importlib.resources
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -51,9 +52,9 @@ class Talker(NamedTuple):
   seed: int  # of the look: fixes the style code, whatever is said
 
   @property
-  def subject_index(self) -> int | None:
-    """Whose manner of expression to use; None (the mean) when the person was not in training."""
-    return self.subjects.index(self.subject) if self.subject in self.subjects else None
+  def subject_index(self) -> int:
+    """Whose manner of expression to use; -1 (the mean) when the person was not in training."""
+    return self.subjects.index(self.subject) if self.subject in self.subjects else -1
 
   @property
   def style(self) -> jax.Array:
@@ -86,33 +87,50 @@ def builtin_path() -> str:
   return str(importlib.resources.files('gmtalker_jax') / 'inference' / 'talkers' / 'builtin')
 
 
-def from_workdirs(
-  expression: str, motion: str, portrait: str, identity: np.ndarray, subject: str, seed: int = 0
-) -> Talker:
-  """Puts three trained work directories together. `identity` [I] and `subject` are the person's."""
-  served = {
-    name: workdir.read_inference(path)
-    for name, path in {'expression': expression, 'motion': motion, 'portrait': portrait}.items()
-  }
-  generators = {}
+def from_workdirs(expression: str, motion: str, portrait: str, seed: int = 0) -> Talker:
+  """Puts three trained work directories together; the person is the portrait's.
+
+  Raises:
+    InputError: nothing trained there, a work directory of another stage, or generators that do
+      not fit each other.
+  """
+  paths = {'expression': expression, 'motion': motion, 'portrait': portrait}
+  served = {name: workdir.read_inference(path) for name, path in paths.items()}
   for name, one in served.items():
-    module = MODULES[name](**one.model)
-    stats = None if name == 'portrait' else one.statistics
-    generators[name] = Generator(module, one.params['generator'], stats)
-  if served['expression'].speech_encoder != served['motion'].speech_encoder:
-    raise InputError(
-      f'got expression on {served["expression"].speech_encoder!r} and motion on '
-      f'{served["motion"].speech_encoder!r}, expected one speech encoder; prepare both alike'
-    )
+    if one.stage != name:
+      raise InputError(f'got {paths[name]!r} of the stage {one.stage!r} as the {name}; swap them')
+  about = {name: one.about for name, one in served.items()}
+  _check_together(about)
   return Talker(
-    **generators,
+    **{
+      name: _generator(name, one.model, one.params, one.statistics) for name, one in served.items()
+    },
     head=heads.load_head(),
-    identity=np.asarray(identity, np.float32),
-    subjects=tuple(served['expression'].subjects),
-    subject=subject,
-    speech_encoder=served['expression'].speech_encoder,
+    identity=served['portrait'].identity,
+    subjects=about['expression'].subjects,
+    subject=about['portrait'].subject,
+    speech_encoder=about['expression'].speech_encoder,
     seed=seed,
   )
+
+
+def _generator(name: str, model: Mapping, params: Params, stats: Any) -> Generator:
+  params = jax.tree.map(jnp.asarray, params['generator'])
+  return Generator(_module(name, model), params, None if name == 'portrait' else stats)
+
+
+def _check_together(about: Mapping[str, workdir.About]) -> None:
+  encoders = {name: about[name].speech_encoder for name in ('expression', 'motion')}
+  if len(set(encoders.values())) > 1:
+    raise InputError(f'got generators of different speech encoders {encoders}; prepare both alike')
+  for name, one in about.items():
+    if one.layout != 'arkit' or one.emotions != schema.EMOTIONS:
+      raise InputError(
+        f'got {name} of the layout {one.layout!r} and emotions {list(one.emotions)}, '
+        f"expected 'arkit' and {list(schema.EMOTIONS)}"
+      )
+  if about['portrait'].identity is None:
+    raise InputError('got a portrait without an identity; train it again on records with frames')
 
 
 def save(talker: Talker, directory: str, provenance: Mapping[str, Any], dtype: str) -> None:
@@ -127,7 +145,7 @@ def save(talker: Talker, directory: str, provenance: Mapping[str, Any], dtype: s
     'subjects': list(talker.subjects),
     'seed': talker.seed,
     'identity': talker.identity.tolist(),
-    'models': {name: _hyperparameters(g.module) for name, g in generators.items()},
+    'models': {name: hyperparameters(g.module) for name, g in generators.items()},
     'statistics': {
       name: g.statistics.to_json() for name, g in generators.items() if g.statistics is not None
     },
@@ -142,8 +160,8 @@ def save(talker: Talker, directory: str, provenance: Mapping[str, Any], dtype: s
   bundles.save(directory, description, tensors, provenance, dtype)
 
 
-def _hyperparameters(module: nn.Module) -> dict[str, Any]:
-  """The fields that make the module again."""
+def hyperparameters(module: nn.Module) -> dict[str, Any]:
+  """The keyword arguments that make `module` again, as far as JSON knows them."""
   values = {
     name: getattr(module, name)
     for name in module.__dataclass_fields__
@@ -219,7 +237,7 @@ def _check_params(generators: Mapping[str, Generator]) -> None:
   """Traces what `speak` and `evaluate` call; linen compares names and shapes. Makes no array."""
   for name, generator in generators.items():
     try:
-      jax.eval_shape(_CALLS[name], generator, generator.params)
+      jax.eval_shape(functools.partial(_CALLS[name], generator), generator.params)
     except FlaxError as error:
       raise InputError(
         f'got {name} weights that do not fit its model in talker.json '
@@ -251,3 +269,9 @@ def _call_portrait(generator: Generator, params: Params) -> Any:
 
 
 _CALLS = {'expression': _call_expression, 'motion': _call_motion, 'portrait': _call_portrait}
+
+
+def provenance(workdirs: Mapping[str, str]) -> dict[str, Any]:
+  """Which steps of which configs the weights come from, for provenance.json."""
+  runs = {name: workdir.read_inference(path) for name, path in workdirs.items()}
+  return {name: {'step': run.step, 'config': run.config} for name, run in runs.items()}

@@ -64,7 +64,7 @@ def save(
   files = {
     # safetensors writes the wrong order for arrays that are not contiguous
     f'{n}.safetensors': save_tensors(
-      {k: np.ascontiguousarray(v, dtype=dtype) for k, v in tensors[n].items()}
+      {k: np.asarray(v, dtype, order='C') for k, v in tensors[n].items()}
     )
     for n in NETWORKS
   }

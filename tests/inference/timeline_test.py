@@ -18,7 +18,10 @@ def test_one_emotion_is_constant_and_intensity_blends_with_neutral():
 
 def test_keys_are_met_at_their_times_and_lines_lie_between():
   weights = timeline.parse('0:neutral 2:happy 4:angry@0.6', 1.0, 150)
-  at = lambda seconds: weights[round(seconds * 25)]
+
+  def at(seconds):
+    return weights[round(seconds * 25)]
+
   np.testing.assert_allclose(at(2.0)[HAPPY], 1.0, atol=0.02)
   np.testing.assert_allclose(at(1.0)[[HAPPY, schema.NEUTRAL]], 0.5, atol=0.02)
   np.testing.assert_allclose(at(3.0)[HAPPY], 0.5, atol=0.02)

@@ -10,7 +10,7 @@ from gmtalker_jax.io import bundles
 TENSORS = {
   'expression': {'a/kernel': np.arange(6.0).reshape(2, 3).T},
   'motion': {'b': np.ones(2)},
-  'portrait': {'c': np.full(3, 0.1)},
+  'portrait': {'c': np.full(3, 0.1), 'scalar': np.array(0.5)},
 }
 
 
@@ -28,6 +28,7 @@ def test_round_trip(tmp_path, dtype, tolerance):
   for network, tensors in TENSORS.items():
     for name, value in tensors.items():
       assert bundle.tensors[network][name].dtype == np.float32
+      assert bundle.tensors[network][name].shape == value.shape
       np.testing.assert_allclose(bundle.tensors[network][name], value, atol=tolerance)
 
 

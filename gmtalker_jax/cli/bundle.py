@@ -1,0 +1,44 @@
+"""Pack three trained generators into a talker: a directory that `gmtalker speak` loads.
+
+examples:
+  gmtalker bundle --expression runs/expression --motion runs/motion --portrait runs/portrait \\
+      --out my_talker
+  gmtalker bundle ... --dtype float16      half the size; what is heard and seen stays the same
+"""
+
+from collections.abc import Sequence
+
+from gmtalker_jax.cli import arguments
+
+
+def main(argv: Sequence[str]) -> int:
+  """Runs `gmtalker bundle`."""
+  parser = arguments.Parser('bundle', __doc__)
+  for name in ('expression', 'motion', 'portrait'):
+    parser.add_argument(
+      f'--{name}', required=True, metavar='WORKDIR', help=f'--workdir of the trained {name}'
+    )
+  parser.add_argument('--out', required=True, metavar='DIR', help='the talker; replaced if there')
+  parser.add_argument('--dtype', choices=('float32', 'float16'), default='float32')
+  parser.add_argument('--seed', type=int, default=0, help='of the look (the style code)')
+  parser.add_argument('--note', default='', help='free text for provenance.json')
+  args = parser.read(argv)
+
+  from gmtalker_jax.inference import talker
+
+  who = talker.from_workdirs(args.expression, args.motion, args.portrait, args.seed)
+  provenance = {
+    'note': args.note,
+    **talker.provenance(
+      {'expression': args.expression, 'motion': args.motion, 'portrait': args.portrait}
+    ),
+  }
+  talker.save(who, args.out, provenance, args.dtype)
+  print(f'{args.out}: a talker of {_megabytes(args.out):.1f} MB, person {who.subject!r}')
+  return 0
+
+
+def _megabytes(directory: str) -> float:
+  from pathlib import Path
+
+  return sum(f.stat().st_size for f in Path(directory).iterdir()) / 1e6

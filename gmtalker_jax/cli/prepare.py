@@ -1,0 +1,63 @@
+"""Turn videos into training records: decode, track the face, encode the speech, check, write.
+
+kinds:
+  mead        SRC/ID/video/VIEW/EMOTION/level_N/NNN.mp4 with SRC/ID/audio/EMOTION/level_N/NNN.m4a
+  lrs3        SRC/{pretrain,trainval,test}/ID/NNNNN.mp4
+  folder      any folder of talking videos
+  procedural  what `gmtalker corpus` made (reads the known truth instead of tracking)
+
+examples:
+  gmtalker prepare mead MEAD --out records/mead
+  gmtalker prepare folder my_videos --out records/me --frames
+  gmtalker prepare procedural corpus/mead --out records/star --frames M001
+
+Clips that cannot be used get a reason in OUT/report.json; nothing stops. OUT/contact_sheet.jpg
+shows the fitted head over the frames.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gmtalker_jax.cli import arguments
+
+KINDS = ('mead', 'lrs3', 'folder', 'procedural')
+
+
+def main(argv: Sequence[str]) -> int:
+  """Runs `gmtalker prepare`."""
+  parser = arguments.Parser('prepare', __doc__)
+  add = parser.add_argument
+  add('kind', choices=KINDS, help='how the folder is laid out')
+  add('source', metavar='SRC')
+  add('--out', required=True, metavar='DIR', help='records, report.json, contact_sheet.jpg')
+  add('--encoder', metavar='NAME', help='speech features, see data/speech.py')
+  add(
+    '--frames', nargs='?', const=True, default=False, metavar='SUBJECT',
+    help='keep photographs and renderings too (of one person): what the portrait stage needs',
+  )  # fmt: skip
+  add('--size', type=arguments.count, default=256, help='pixels of kept frames (default 256)')
+  add('--workers', type=arguments.count, default=1, help='clips at once (default 1)')
+  args = parser.read(argv)
+
+  from data_pipelines import prepare
+  from gmtalker_jax.data import speech
+
+  report = prepare.prepare(
+    args.kind,
+    args.source,
+    args.out,
+    encoder=args.encoder or speech.DEFAULT,
+    with_frames=args.frames,
+    size=args.size,
+    workers=args.workers,
+    progress=True,
+  )
+  print(f'{args.out}: {_summary(report)}')
+  return 0
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+  accepted, rejected = (report.get(k, 0) for k in ('accepted', 'rejected'))
+  counted = [v if isinstance(v, int) else len(v) for v in (accepted, rejected)]
+  return json.dumps({'accepted': counted[0], 'rejected': counted[1]}) + ', see report.json'

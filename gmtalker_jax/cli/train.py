@@ -1,0 +1,84 @@
+"""Train one generator. The config is a Python file; any number in it can be set from here.
+
+examples:
+  gmtalker train --config=configs/expression.py:demo --workdir=runs/expression
+  gmtalker train --config=configs/motion.py:demo --workdir=runs/motion --config.train.steps=500
+  gmtalker train --config=configs/portrait.py --workdir=runs/portrait
+
+  --config=FILE[:VARIANT]  a file of yours, or one that ships (configs/expression.py, motion.py,
+                           portrait.py); variants: none = full size, demo = minutes, smoke = seconds
+  --workdir=DIR            everything is written here; run the same command again to go on
+  --config.NAME=VALUE      override, e.g. --config.optimizer.learning_rate=3e-4
+"""
+
+import difflib
+import importlib.util
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from gmtalker_jax.core.errors import InputError
+
+
+def main(argv: Sequence[str]) -> int:
+  """Runs `gmtalker train`."""
+  if any(a in ('-h', '--help', '-help') for a in argv):
+    print(f'usage: gmtalker train --config=FILE[:VARIANT] --workdir=DIR\n\n{__doc__}')
+    return 0
+  config, workdir = read_flags(argv)
+  # Only now: a wrong flag is refused before any device is touched.
+  from gmtalker_jax.train import run
+
+  metrics = run.train(config, workdir)
+  shown = ' '.join(f'{k} {v:.4g}' for k, v in sorted(metrics.items()) if isinstance(v, float))
+  print(f'{workdir}: {shown}')
+  return 0
+
+
+def read_flags(argv: Sequence[str]) -> tuple[Any, str]:
+  """Returns the config, with its overrides applied, and the work directory."""
+  from absl import flags
+  from ml_collections import config_flags
+
+  argv = ['gmtalker train', *map(_find_config, argv)]
+  values = flags.FlagValues()  # our own: nobody else's flags are ours
+  config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=argv)
+  flags.DEFINE_string('workdir', None, 'Where everything is written.', flag_values=values)
+  try:
+    rest = values(argv)[1:]
+    config, workdir = values.config, values.workdir
+  except Exception as error:  # absl and ml_collections raise whatever a config file raises
+    raise InputError(_reason(error)) from None
+  if rest:
+    raise InputError(f'got the argument {rest[0]!r}, expected --NAME=VALUE only')
+  for name, value in (('config', config), ('workdir', workdir)):
+    if not value:
+      raise InputError(f'got no --{name}; see `gmtalker train --help`')
+  return config, workdir
+
+
+def _find_config(argument: str) -> str:
+  """Points --config at the file that ships, where there is none of that name here."""
+  match = re.fullmatch(r'--?config=([^:]+)(:.*)?', argument)
+  if not match or os.path.exists(match[1]):
+    return argument
+  folder = os.path.dirname(importlib.util.find_spec('configs').origin)
+  name = os.path.basename(match[1])
+  shipped = sorted(f for f in os.listdir(folder) if f.endswith('.py') and not f.startswith('_'))
+  if os.path.dirname(match[1]) in ('', 'configs') and name in shipped:
+    return f'--config={os.path.join(folder, name)}{match[2] or ""}'
+  near = difflib.get_close_matches(name, shipped, 1, 0.3)
+  hint = f'did you mean configs/{near[0]}' if near else f'shipped: {", ".join(shipped)}'
+  raise InputError(f'got the config {match[1]!r}, which is no file; {hint}?')
+
+
+def _reason(error: Exception) -> str:
+  """One line: the last of a traceback, or all of a plain message."""
+  lines = [line for line in str(error).replace('\\n', '\n').splitlines() if line.strip()]
+  if any(line.startswith('Traceback') for line in lines):
+    lines = [re.sub(r'^[\w.]*(Error|Exception): ', '', lines[-1])]
+  text = ' '.join(line.strip(' \'"\\') for line in lines)
+  if isinstance(error, AttributeError):
+    return f'got an unknown config key {text}; see the config file for the keys'
+  return text or type(error).__name__

@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+import tiny_talker
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.inference import speak, timeline
+from gmtalker_jax.inference import talker as talkers
+
+
+@pytest.fixture(scope='module')
+def talker():
+  return tiny_talker.talker()
+
+
+@pytest.fixture
+def folder(talker, tmp_path):
+  talkers.save(talker, tmp_path / 't', {}, 'float32')
+  return tmp_path / 't'
+
+
+def _edit(folder, change):
+  value = json.loads((folder / 'talker.json').read_text())
+  change(value)
+  (folder / 'talker.json').write_text(json.dumps(value))
+
+
+def test_a_saved_talker_says_the_same(talker, folder):
+  wave = (0.1 * np.random.default_rng(0).standard_normal(3200)).astype(np.float32)
+  weights = timeline.parse('happy', 1.0, 5)
+  before, after = (speak.speak(t, wave, weights, 3) for t in (talker, talkers.load(str(folder))))
+  np.testing.assert_allclose(
+    before.coefficients.expression, after.coefficients.expression, atol=1e-6
+  )
+  np.testing.assert_array_equal(list(before.frames), list(after.frames))
+
+
+def test_float16_is_half_and_nearly_the_same(talker, tmp_path):
+  for dtype in ('float32', 'float16'):
+    talkers.save(talker, tmp_path / dtype, {}, dtype)
+  size = {d: (tmp_path / d / 'portrait.safetensors').stat().st_size for d in ('float32', 'float16')}
+  assert size['float16'] < 0.6 * size['float32']
+  talkers.load(str(tmp_path / 'float16'))
+
+
+@pytest.mark.parametrize(
+  ('change', 'match'),
+  [
+    (lambda t: t.pop('models'), 'cannot be read'),
+    (lambda t: t['models']['expression'].update(width=32), 'do not fit'),
+    (lambda t: t['models']['expression'].update(width=10**9), 'up to'),
+    (lambda t: t['models']['portrait'].update(colour='red'), 'cannot be read'),
+    (lambda t: t['models']['motion'].update(width='wide'), 'talker'),
+    (lambda t: t.update(emotions=['joy']), 'emotions'),
+    (lambda t: t.update(head='/etc/passwd'), 'builtin'),
+    (lambda t: t.update(identity=[1, 2]), 'identity'),
+    (lambda t: t.update(speech_encoder='embedding'), 'speech features'),
+    (lambda t: t.update(speech_encoder='nonsense'), 'nonsense'),
+    (lambda t: t['statistics']['motion'].pop('speech'), 'cannot be read'),
+    (lambda t: t['statistics']['motion']['motion'].update(mean=[1e999]), 'finite'),
+    (lambda t: t.update(seed='one'), 'cannot be read'),
+  ],
+)
+def test_a_wrong_description_is_one_line(folder, change, match):
+  _edit(folder, change)
+  with pytest.raises(InputError, match=match) as caught:
+    talkers.load(str(folder))
+  assert '\n' not in str(caught.value)

@@ -1,0 +1,61 @@
+"""A talker of random weights that is small enough to speak in a second."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gmtalker_jax.data import speech, statistics
+from gmtalker_jax.inference.talker import Generator, Talker
+from gmtalker_jax.io.heads import load_head
+from gmtalker_jax.models.expression import ExpressionGenerator
+from gmtalker_jax.models.motion import MotionGenerator
+from gmtalker_jax.models.portrait import PortraitGenerator
+
+ENCODER = 'logmel'
+D, E, M = speech.dimension(ENCODER), 50, 12
+
+
+def talker() -> Talker:
+  """Makes it; the same one each time."""
+  head = load_head()
+  moments = lambda width, scale: statistics.Moments(  # noqa: E731
+    100.0, np.full(width, 0.1), np.full(width, scale**2)
+  )
+  stats = statistics.Statistics(moments(E, 0.1), moments(M, 0.1), moments(D, 1.0))
+  expression = ExpressionGenerator(
+    speech_dim=D, width=16, latent=8, w_dim=4, heads=2, encoder_layers=1, decoder_layers=1,
+    align_window=1, subjects=2,
+  )  # fmt: skip
+  motion = MotionGenerator(
+    speech_dim=D, latent=4, width=16, flow_steps=2, heads=2, encoder_layers=1, decoder_layers=1
+  )
+  portrait = PortraitGenerator(
+    input_size=64, output_size=64, channel_multiplier=1 / 64, style_dim=8, latent=8,
+    mapping_width=8,
+  )  # fmt: skip
+  frames, rows, mask = jnp.zeros((1, 8, E)), jnp.zeros((1, 16, D)), jnp.ones((1, 8))
+  shapes = {
+    'expression': _shapes(expression, frames, rows, mask, jnp.zeros(1, jnp.int32)),
+    'motion': _shapes(motion, jnp.zeros((1, 8, M)), rows, mask),
+    'portrait': _shapes(
+      portrait, jnp.zeros((1, 64, 64, 3)), jnp.ones((1, 8)), jnp.zeros((1, 8)), jnp.zeros((1, 8))
+    ),
+  }
+  rng = np.random.default_rng(0)
+  params = jax.tree.map(lambda x: jnp.asarray(rng.normal(0.0, 0.3, x.shape), x.dtype), shapes)
+  return Talker(
+    expression=Generator(expression, params['expression'], stats),
+    motion=Generator(motion, params['motion'], stats),
+    portrait=Generator(portrait, params['portrait'], None),
+    head=head,
+    identity=np.zeros(head.identity.shape[0], np.float32),
+    subjects=('M001', 'W002'),
+    subject='M001',
+    speech_encoder=ENCODER,
+    seed=0,
+  )
+
+
+def _shapes(module, *args):
+  """The parameters of `module`; nothing is compiled (random numbers need no initialiser)."""
+  return jax.eval_shape(module.init, jax.random.key(0), *args)['params']

@@ -7,6 +7,7 @@ disgusted 9+10+15+17, contempt 12+14 on one side.
 
 import numpy as np
 
+from data_pipelines.procedural.drift import bump, drift
 from data_pipelines.procedural.people import Style
 from data_pipelines.procedural.visemes import Track, columns
 from data_pipelines.procedural.voice import Phoneme
@@ -47,6 +48,21 @@ SHAPES = {
 }  # fmt: skip
 
 
+# What moves together in the small restless movements of a face: (names, size).
+_RESTLESS = (
+  (('browInnerUp', 'browOuterUp'), 0.020),
+  (('browDown',), 0.015),
+  (('eyeSquint', 'cheekSquint'), 0.012),
+  (('mouthSmile',), 0.010),
+  (('mouthPress',), 0.012),
+  (('mouthLeft',), 0.008),
+  (('mouthRight',), 0.008),
+)
+_OPENING = ('jawOpen', 'mouthUpperUp', 'mouthLowerDown', 'mouthFunnel', 'mouthShrugUpper')
+_WIDENING = ('mouthSmile', 'mouthStretch', 'mouthDimple')
+_ROUNDING = ('mouthPucker', 'mouthFunnel')
+
+
 def express(
   emotion: str,
   level: int,
@@ -55,24 +71,104 @@ def express(
   frames: int,
   rng: np.random.Generator,
 ) -> np.ndarray:
-  """[T, 50] the feeling alone, as if nothing were said. `level` 0..3 grades it by thirds."""
+  """The feeling alone, as if nothing were said.
+
+  Args:
+    emotion: one of `schema.EMOTIONS`.
+    level: 1..3; the strength is level / 3 of the person's own.
+    style: the person's expressivity, asymmetry and side of contempt.
+    phonemes: what is said; brows go up on some of the accents.
+    frames: T.
+    rng: of the course in time.
+
+  Returns:
+    [T, 50] weights 0..1 in the order of `schema.EXPRESSION_NAMES`.
+  """
+  strength = level / schema.LEVELS * style.expressivity
+  shape = strength * apex(emotion, style)
+  course = _course(frames, rng)
+  return np.clip(course * shape + _restless(frames, rng) + _accents(phonemes, frames, rng), 0, 1)
+
+
+def apex(emotion: str, style: Style) -> np.ndarray:
+  """[50] the emotion of this person at level 3 and its height, before expressivity."""
   shape = np.zeros(len(schema.EXPRESSION_NAMES))
   for name, value in SHAPES[emotion].items():
     shape[columns(name)] = value
-  if emotion == 'contempt':
-    shape[[n.endswith(_other(style.contempt_side)) for n in schema.EXPRESSION_NAMES]] *= 0.1
-  strength = level / schema.LEVELS * style.expressivity
-  return np.clip(np.broadcast_to(strength * shape, (frames, len(shape))), 0, 1)
+  for side, sign in (('Left', 1), ('Right', -1)):
+    factor = 1 + sign * style.asymmetry
+    if emotion == 'contempt' and side != style.contempt_side:
+      factor = 0.08  # the unilateral emotion
+    shape[[name.endswith(side) for name in schema.EXPRESSION_NAMES]] *= factor
+  return shape
 
 
 def combine(track: Track, feeling: np.ndarray) -> np.ndarray:
-  """[T, 50] float32: speech and feeling in one face; what closes the lips stays closed."""
-  feeling = feeling.copy()
-  opening = ('jawOpen', 'mouthUpperUp', 'mouthLowerDown', 'mouthFunnel', 'mouthShrugUpper')
-  for name in opening:
-    feeling[:, columns(name)] *= (1 - track.closure)[:, None]
-  return np.clip(track.weights + feeling * (1 - track.weights), 0, 1).astype(np.float32)
+  """Speech and feeling in one face: [T, 50] float32.
+
+  What both move adds up and saturates. Where speech needs the lips, the feeling gives way:
+  nothing opens a closed mouth, rounding and widening weaken each other, an open mouth is not
+  pressed.
+  """
+  speech, feeling = track.weights.astype(np.float64), feeling.copy()
+  rounded = np.clip(speech[:, columns('mouthPucker') + columns('mouthFunnel')].sum(1) / 0.7, 0, 1)
+  wide = feeling[:, columns('mouthSmile') + columns('mouthStretch')].max(1)
+  opened = np.clip(speech[:, columns('jawOpen')[0]] / 0.3, 0, 1)
+  _weaken(feeling, _OPENING, track.closure)
+  _weaken(feeling, ('mouthLowerDown', 'mouthFunnel'), track.labiodental)
+  _weaken(feeling, _WIDENING, 0.55 * rounded)
+  _weaken(feeling, ('mouthPress', 'mouthRollUpper', 'mouthRollLower'), 0.8 * opened)
+  _weaken(speech, _ROUNDING, 0.3 * wide)
+  return np.clip(speech + feeling * (1 - speech), 0, 1).astype(np.float32)
 
 
-def _other(side: str) -> str:
-  return 'Right' if side == 'Left' else 'Left'
+def _course(frames: int, rng: np.random.Generator) -> np.ndarray:
+  """[T, 50] onset, apex and offset, each region of the face a little on its own."""
+  time = (np.arange(frames) + 0.5) / schema.FRAME_RATE
+  start, end = rng.uniform(0.55, 0.85), rng.uniform(0.70, 0.95)
+  onset, offset = rng.uniform(0.35, 0.9), rng.uniform(0.3, 0.6)
+  region = {'brow': 0, 'eye': 1, 'chee': 1, 'nose': 2, 'mout': 3, 'jawO': 3}
+  delay = rng.uniform(-0.08, 0.08, 4)
+  slow = 1 + 0.06 * drift(rng, frames, 4, 0.7)
+  regions = []
+  for lag in delay:
+    rise = _ease((time - lag) / onset)
+    fall = _ease((time[-1] - time - lag) / offset)
+    regions.append((start + (1 - start) * rise) * (end + (1 - end) * fall))
+  regions = np.stack(regions, 1) * slow
+  return regions[:, [_region(name, region) for name in schema.EXPRESSION_NAMES]]
+
+
+def _region(name: str, region: dict[str, int]) -> int:
+  return next((r for prefix, r in region.items() if name.startswith(prefix)), 3)
+
+
+def _ease(x: np.ndarray) -> np.ndarray:
+  x = np.clip(x, 0, 1)
+  return x * x * (3 - 2 * x)
+
+
+def _restless(frames: int, rng: np.random.Generator) -> np.ndarray:
+  """[T, 50] small movements that mean nothing; never of the jaw."""
+  out = np.zeros((frames, len(schema.EXPRESSION_NAMES)))
+  noise = drift(rng, frames, len(_RESTLESS), 0.35)
+  for k, (names, size) in enumerate(_RESTLESS):
+    for name in names:
+      out[:, columns(name)] += size * np.maximum(0, 0.8 + noise[:, k : k + 1])
+  return out
+
+
+def _accents(phonemes: list[Phoneme], frames: int, rng: np.random.Generator) -> np.ndarray:
+  """[T, 50] brows that go up a little with some stressed syllables."""
+  time = (np.arange(frames) + 0.5) / schema.FRAME_RATE
+  out = np.zeros((frames, len(schema.EXPRESSION_NAMES)))
+  for phoneme in phonemes:
+    if 'ˈ' in phoneme.symbol and rng.random() < 0.35:
+      lift = rng.uniform(0.04, 0.12) * bump(time, phoneme.start + 0.05, 0.16, 0.30)
+      out[:, columns('browInnerUp') + columns('browOuterUp')] += lift[:, None]
+  return out
+
+
+def _weaken(weights: np.ndarray, names: tuple[str, ...], by: np.ndarray) -> None:
+  for name in names:
+    weights[:, columns(name)] *= (1 - by)[:, None]

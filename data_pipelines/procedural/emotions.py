@@ -7,6 +7,7 @@ disgusted 9+10+15+17, contempt 12+14 on one side.
 
 import numpy as np
 
+from data_pipelines.procedural import lips
 from data_pipelines.procedural.drift import bump, drift
 from data_pipelines.procedural.people import Style
 from data_pipelines.procedural.visemes import Track, columns
@@ -119,7 +120,8 @@ def combine(track: Track, feeling: np.ndarray) -> np.ndarray:
   _weaken(feeling, _WIDENING, 0.55 * rounded)
   _weaken(feeling, ('mouthPress', 'mouthRollUpper', 'mouthRollLower'), 0.8 * opened)
   _weaken(speech, _ROUNDING, 0.3 * wide)
-  return np.clip(speech + feeling * (1 - speech), 0, 1).astype(np.float32)
+  face = np.clip(speech + feeling * (1 - speech), 0, 1)
+  return lips.seal(face, track.closure).astype(np.float32)
 
 
 def _course(frames: int, rng: np.random.Generator) -> np.ndarray:

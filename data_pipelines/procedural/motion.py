@@ -1,10 +1,11 @@
-"""Head, eyelids and eyes: partly with the prosody, mostly by chance (that is why it is generated).
+"""Head, eyelids and eyes: partly with the prosody, mostly by chance, which is why it is generated.
 
-Blinks: 15-20 a minute while speaking, log-normal intervals, closing faster than opening (Bentivoglio
-et al. 1997; VanderWerf et al. 2003). Saccades: 21 ms + 2.2 ms a degree (Carpenter 1988). The eyes
-turn against the head (vestibulo-ocular reflex), so that a look at the camera stays one.
+Blinks: 15-20 a minute while speaking, log-normal intervals, closing faster than opening
+(Bentivoglio et al. 1997; VanderWerf et al. 2003). Saccades: 21 ms + 2.2 ms a degree (Carpenter
+1988). The eyes turn against the head (vestibulo-ocular reflex), so a look at the camera stays one.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -124,7 +125,7 @@ def blink_times(
   Intervals are log-normal. A blink that falls shortly before the end of a phrase waits for it.
   """
   mean, sigma, shortest = 60 / rate, 0.6, 0.45
-  ends = [a.end for a, b in zip(phonemes, phonemes[1:], strict=False) if b.start - a.end > 0.06]
+  ends = [a.end for a, b in itertools.pairwise(phonemes) if b.start - a.end > 0.06]
   ends += [phonemes[-1].end] if phonemes else []
   clock = -rng.uniform(8, 16) * mean  # long before the clip, so that its start is nothing special
   times = []

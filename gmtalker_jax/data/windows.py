@@ -31,7 +31,7 @@ def expression(
     generator: draws where the window starts.
     frames: T, video frames of the window; a shorter clip is padded with zeros and masked.
     statistics: standardise with these.
-    subjects: the training people; someone else gets index 0.
+    subjects: the training people; someone else gets -1.
     soft_levels: see `emotion_weights`.
   """
   window = _Window(len(record['expression']), frames, generator)
@@ -40,7 +40,7 @@ def expression(
     expression=window.cut(statistics.expression.normalize(record['expression'])),
     speech=window.cut(_speech(record, statistics), schema.SPEECH_PER_FRAME),
     emotion=emotion_weights(record['emotion'], int(record['level']), soft_levels),
-    subject=np.int32(subjects.index(subject) if subject in subjects else 0),
+    subject=np.int32(subjects.index(subject) if subject in subjects else -1),
     mask=window.cut(record['valid']),
   )
 

@@ -1,0 +1,1 @@
+"""Training: a config and records become a workdir."""

@@ -1,0 +1,67 @@
+"""The keys that every stage shares. Run one of the three columns, not this file.
+
+    gmtalker train --config=configs/expression.py --workdir=DIR --config.data.records=RECORDS
+
+A variant follows the name: `configs/expression.py:demo`. Variants: '' (the method's defaults, for
+an accelerator), 'demo' (minutes on two cores), 'smoke' (seconds, for tests).
+"""
+
+from ml_collections import config_dict
+
+VARIANTS = ('', 'demo', 'smoke')
+
+
+def get_config(variant: str = '') -> config_dict.ConfigDict:
+  """Shared keys; `records` and the stage's own keys are filled in by its file."""
+  check(variant)
+  config = config_dict.ConfigDict()
+  config.stage = ''
+  config.seed = 0
+  config.mode = 'jit'  # jit | pmap: one program, or one per device with averaged gradients
+  config.fsdp = False  # cut the state over the devices instead of copying it
+  config.steps = 100_000
+  config.ema_decay = 0.999  # of the weights that are served
+  config.save_every = 2_000  # steps
+  config.keep = 3  # checkpoints
+  config.log_every = 100  # steps
+
+  config.data = config_dict.ConfigDict()
+  config.data.records = 'data'  # what `gmtalker prepare` or `gmtalker corpus` wrote
+  config.data.batch_size = 64  # over all devices
+  config.data.balanced = True  # emotions get equal shares (method 2.5)
+  config.data.soft_levels = True  # levels 1, 2, 3 are 1/3, 2/3, 1 of an emotion (method 2.7)
+  config.data.cache = True  # keep records in memory
+  config.data.verify = True  # compare the digest of each shard at the start
+
+  config.evaluation = config_dict.ConfigDict()
+  config.evaluation.every = 5_000  # steps
+  config.evaluation.batches = 16  # of the test split; 0 = all
+
+  config.model = config_dict.ConfigDict()
+  config.loss = config_dict.ConfigDict()
+  config.optimizers = config_dict.ConfigDict()
+  return config
+
+
+def check(variant: str) -> None:
+  """Raises ValueError for a variant that does not exist."""
+  if variant not in VARIANTS:
+    raise ValueError(f'got variant {variant!r}, expected one of {VARIANTS}, e.g. :demo')
+
+
+def adam(rate: float, **numbers) -> config_dict.ConfigDict:
+  """One network's optimizer, see gmtalker_jax/train/optimizers.py."""
+  defaults = {
+    'rate': rate,
+    'b1': 0.9,
+    'b2': 0.999,
+    'eps': 1e-8,
+    'weight_decay': 0.0,
+    'clip': 1.0,  # largest global norm of the gradient; 0 = any
+    'warmup': 1_000,  # steps
+    'schedule': 'cosine',  # constant | cosine | exponential
+    'decay_steps': 100_000,  # steps to `final` (cosine), or per factor `decay` (exponential)
+    'decay': 0.1,
+    'final': 0.05,  # share of `rate` at the end of the cosine
+  }
+  return config_dict.ConfigDict({**defaults, **numbers})

@@ -1,0 +1,76 @@
+"""GMEG: speech and emotion weights -> expression coefficients (method 2).
+
+Command:   gmtalker train --config=configs/expression.py --workdir=DIR --config.data.records=RECORDS
+Hours:     not measured at this size; `:demo` is minutes on two CPU cores
+Expect:    test/rec falls below 1.0 (the mean face) within the first thousand steps and
+           test/responsibility_accuracy rises towards 1 on data with emotion labels
+Variants:  '' the method's defaults (section 8, 22) | demo | smoke (seconds, numbers mean nothing)
+"""
+
+from configs import base
+
+
+def get_config(variant: str = ''):
+  """Returns the config of a variant; add `.data.records`."""
+  config = base.get_config(variant)
+  config.stage = 'expression'
+  config.data.frames = 100  # a window of 4 s
+  config.model.update(
+    width=256,
+    latent=256,
+    w_dim=64,
+    heads=4,
+    encoder_layers=4,
+    decoder_layers=2,
+    mapper='mlp',  # mlp | transformer
+    align_window=0,  # half width of the cross attention in frames; 0 = the paper
+    period=25,
+    decoder_mode='autoregressive',  # autoregressive | parallel
+    dropout=0.1,
+  )
+  config.loss.update(
+    rec=1.0,
+    velocity=0.0,  # not in the paper
+    cond_start=1e-3,
+    cond=1e-2,
+    cond_steps=10_000,
+    w=1e-3,
+    emo=1e-2,
+    label_mode='label',  # label | posterior | semi
+    scheduled_sampling=0.5,
+    scheduled_sampling_steps=10_000,
+    subject_dropout=0.1,
+  )
+  config.optimizers.generator = base.adam(1e-4)
+  if variant in ('demo', 'smoke'):
+    _demo(config)
+  if variant == 'smoke':
+    _smoke(config)
+  return config
+
+
+def _demo(config):
+  config.steps = 2_500
+  config.save_every = 500
+  config.log_every = 25
+  config.ema_decay = 0.995
+  config.data.batch_size = 16
+  config.data.frames = 64
+  config.evaluation.update(every=500, batches=4)
+  # The built-in speech features know nothing beyond 40 ms: the attention must look around.
+  config.model.update(
+    width=96, latent=96, w_dim=32, encoder_layers=2, decoder_layers=2, align_window=6, dropout=0.05
+  )
+  config.loss.update(velocity=0.5, cond_steps=1_000, scheduled_sampling_steps=1_000)
+  config.optimizers.generator.update(rate=1e-3, warmup=100, decay_steps=config.steps)
+
+
+def _smoke(config):
+  config.steps = 4
+  config.save_every = 2
+  config.log_every = 1
+  config.data.batch_size = 8
+  config.data.frames = 12
+  config.evaluation.update(every=0, batches=1)
+  config.model.update(width=16, latent=16, w_dim=8, heads=2, encoder_layers=1, decoder_layers=1)
+  config.optimizers.generator.update(warmup=1, decay_steps=4)

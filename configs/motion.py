@@ -1,0 +1,86 @@
+"""NFMG: speech and noise -> head pose, blinks and gaze (method 3).
+
+Command:   gmtalker train --config=configs/motion.py --workdir=DIR --config.data.records=RECORDS
+Hours:     not measured at this size; `:demo` is minutes on two CPU cores
+Expect:    train/generator/loss falls over the first thousand steps; ten seeds for one sound give
+           ten different head motions
+Variants:  '' the method's defaults (section 3.4, 8) | demo | smoke (seconds)
+"""
+
+from configs import base
+
+
+def get_config(variant: str = ''):
+  """Returns the config of a variant; add `.data.records` (LRS3 for pre-training)."""
+  config = base.get_config(variant)
+  config.stage = 'motion'
+  config.steps = 40_000
+  config.data.frames = 128  # a multiple of the latent stride
+  config.data.balanced = False  # no label enters
+  config.model.update(
+    latent=16,
+    stride=4,
+    flow_steps=4,
+    flow_width=64,
+    flow_layers=2,
+    flow_objective='prior',  # prior (with log-det) | posterior (the figure read literally)
+    width=256,
+    heads=4,
+    encoder_layers=4,
+    decoder_layers=2,
+    align_window=0,
+    period=25,
+    decoder_mode='autoregressive',
+    dropout=0.1,
+  )
+  config.loss.update(
+    rec=1.0,
+    pose=1.0,
+    blink=2.0,
+    gaze=1.0,
+    velocity=3.0,
+    kl=0.4,
+    kl_steps=10_000,
+    free_bits=0.05,  # nats per latent dimension
+    scheduled_sampling=0.5,
+    scheduled_sampling_steps=10_000,
+  )
+  config.optimizers.generator = base.adam(
+    5e-4, schedule='exponential', decay_steps=250_000, decay=0.1
+  )
+  if variant in ('demo', 'smoke'):
+    _demo(config)
+  if variant == 'smoke':
+    _smoke(config)
+  return config
+
+
+def _demo(config):
+  config.steps = 2_500
+  config.save_every = 500
+  config.log_every = 25
+  config.ema_decay = 0.995
+  config.data.batch_size = 16
+  config.data.frames = 64
+  config.evaluation.update(every=500, batches=4)
+  config.model.update(
+    width=96, encoder_layers=2, decoder_layers=2, flow_width=32, align_window=6, dropout=0.05
+  )
+  config.loss.update(kl_steps=1_000, scheduled_sampling_steps=1_000)
+  config.optimizers.generator.update(
+    rate=1e-3, warmup=100, schedule='cosine', decay_steps=config.steps
+  )
+
+
+def _smoke(config):
+  config.steps = 4
+  config.save_every = 2
+  config.log_every = 1
+  config.data.batch_size = 8
+  config.data.frames = 12
+  config.evaluation.update(every=0, batches=1)
+  config.model.update(
+    latent=4, flow_steps=2, flow_width=8, flow_layers=1, width=16, heads=2, encoder_layers=1,
+    decoder_layers=1,
+  )  # fmt: skip
+  config.optimizers.generator.update(warmup=1, decay_steps=4)

@@ -1,0 +1,68 @@
+"""One mesh, one axis: the batch lies over `data`, the state is copied or cut up."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+AXIS = 'data'
+
+
+def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+  """A mesh of all devices (or of these) with the one axis `data`.
+
+  The axis is Auto: XLA places the collectives. (Explicit, JAX's default, breaks linen's Dropout.)
+  """
+  devices = jax.devices() if devices is None else devices
+  return Mesh(np.asarray(devices), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """A whole copy on every device."""
+  return NamedSharding(mesh, P())
+
+
+def over_data(mesh: Mesh) -> NamedSharding:
+  """The leading axis cut over the devices."""
+  return NamedSharding(mesh, P(AXIS))
+
+
+def fsdp(like: Any, mesh: Mesh, smallest: int = 2**16) -> Any:
+  """A sharding for each array of `like`: its largest axis that divides is cut over the devices.
+
+  Arrays of fewer than `smallest` elements are copied: gathering them costs more than it saves.
+  """
+  size = mesh.size
+
+  def place(x):
+    axes = [a for a in np.argsort(x.shape, kind='stable')[::-1] if x.shape[a] % size == 0]
+    if not axes or np.prod(x.shape) < smallest:
+      return replicated(mesh)
+    spec = [None] * len(x.shape)
+    spec[axes[0]] = AXIS
+    return NamedSharding(mesh, P(*spec))
+
+  return jax.tree.map(place, like)
+
+
+def place_batch(batch: Any, mesh: Mesh) -> Any:
+  """Puts this process's share of a batch on its devices."""
+  target = over_data(mesh)
+  if jax.process_count() == 1:
+    return jax.device_put(batch, target)
+  return jax.tree.map(lambda x: jax.make_array_from_process_local_data(target, x), batch)
+
+
+def average_gradients(axis: str | None) -> optax.GradientTransformation:
+  """Averages gradients over a mapped axis; the identity where there is none.
+
+  First in the chain of an optimizer, it turns any step into a data-parallel one. It is there in
+  both modes, so that their optimizer states have one structure.
+  """
+  return optax.stateless(
+    lambda updates, params: updates if axis is None else jax.lax.pmean(updates, axis)
+  )

@@ -1,0 +1,40 @@
+"""Nested dictionaries by dotted names."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  """`{'a': {'b': 1}}` -> `{'a.b': 1}`. An empty dictionary leaves nothing."""
+  flat = {}
+  for name, value in tree.items():
+    if isinstance(value, Mapping):
+      flat |= flatten(value, f'{prefix}{name}.')
+    else:
+      flat[f'{prefix}{name}'] = value
+  return flat
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+  """Dotted names whose values differ, with both values; None stands for a missing one."""
+  a, b = flatten(a), flatten(b)
+  return {
+    name: (a.get(name), b.get(name))
+    for name in sorted(a.keys() | b.keys())
+    if a.get(name) != b.get(name)
+  }
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+  """The known name most like `name`, for messages."""
+  known = sorted(known)
+  return (difflib.get_close_matches(name, known, n=1, cutoff=0.0) or ['nothing'])[0]
+
+
+def size(tree: Any) -> int:
+  """Numbers in a tree of arrays."""
+  return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))

@@ -1,0 +1,76 @@
+"""Metrics on disk: one JSON line per report, and the same for TensorBoard."""
+
+import json
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+from tensorboardX import SummaryWriter
+
+METRICS = 'metrics.jsonl'
+
+
+class Writer:
+  """Appends metrics of a run; does nothing on any process but the first. A context manager."""
+
+  def __init__(self, workdir: str | Path, step: int = 0):
+    """Opens the files of a run that goes on after `step`: later rows are dropped."""
+    self._lines = self._events = None
+    if jax.process_index() != 0:
+      return
+    workdir = Path(workdir)
+    workdir.mkdir(parents=True, exist_ok=True)
+    _drop_after(workdir / METRICS, step)
+    self._lines = (workdir / METRICS).open('a')
+    self._events = SummaryWriter(str(workdir / 'tensorboard'), purge_step=step + 1)
+
+  def __enter__(self) -> 'Writer':
+    return self
+
+  def __exit__(self, *error) -> None:
+    self.close()
+
+  def write(self, step: int, metrics: Mapping[str, float]) -> None:
+    """Writes one report; names such as 'train/generator/loss' make groups."""
+    if self._lines is None:
+      return
+    row = {'step': step, 'time': round(time.time(), 3), **metrics}
+    self._lines.write(json.dumps(row) + '\n')
+    self._lines.flush()
+    for name, value in metrics.items():
+      self._events.add_scalar(name, value, step)
+
+  def close(self) -> None:
+    """Flushes and closes."""
+    if self._lines is not None:
+      self._lines.close()
+      self._events.close()
+      self._lines = None
+
+
+def read_metrics(workdir: str | Path) -> list[dict[str, float]]:
+  """All reports of a run in order. A line that a crash cut short is left out, with a warning."""
+  path = Path(workdir) / METRICS
+  return _rows(path) if path.is_file() else []
+
+
+def _rows(path: Path) -> list[dict[str, float]]:
+  rows = []
+  for line in path.read_text().splitlines():
+    try:
+      rows.append(json.loads(line))
+    except ValueError:
+      warnings.warn(f'{path} has a line that was cut short: {line[:60]!r}', stacklevel=2)
+  return rows
+
+
+def _drop_after(path: Path, step: int) -> None:
+  if not path.is_file():
+    return
+  with warnings.catch_warnings(action='ignore'):  # a cut line is dropped like the later ones
+    rows = [row for row in _rows(path) if row['step'] <= step]
+  work = path.with_name(f'.{path.name}')
+  work.write_text(''.join(json.dumps(row) + '\n' for row in rows))
+  work.rename(path)

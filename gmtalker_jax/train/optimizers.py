@@ -1,0 +1,66 @@
+"""Optimizers by name from a config."""
+
+import dataclasses
+
+import optax
+
+from gmtalker_jax.core import sharding
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.trees import nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+  """What one network is trained with."""
+
+  rate: float  # the highest learning rate
+  b1: float = 0.9
+  b2: float = 0.999
+  eps: float = 1e-8
+  weight_decay: float = 0.0  # decoupled, as in AdamW
+  clip: float = 0.0  # largest global norm of the gradient; 0 = any
+  warmup: int = 0  # steps of linear warm-up
+  schedule: str = 'constant'  # after the warm-up: constant | cosine | exponential
+  decay_steps: int = 0  # cosine: steps to `final`; exponential: steps per factor `decay`
+  decay: float = 0.1  # exponential: the factor
+  final: float = 0.0  # cosine: the last rate as a share of `rate`
+
+
+def make(settings: Optimizer, average_over: str | None = None) -> optax.GradientTransformation:
+  """Adam with warm-up, schedule and clipping.
+
+  Args:
+    settings: numbers.
+    average_over: the mapped axis that gradients are averaged over, in the mode 'pmap'.
+  """
+  return optax.chain(
+    sharding.average_gradients(average_over),
+    optax.clip_by_global_norm(settings.clip) if settings.clip else optax.identity(),
+    optax.scale_by_adam(settings.b1, settings.b2, settings.eps),
+    optax.add_decayed_weights(settings.weight_decay) if settings.weight_decay else optax.identity(),
+    optax.scale_by_learning_rate(rate(settings)),
+  )
+
+
+def rate(settings: Optimizer) -> optax.Schedule:
+  """The learning rate by step."""
+  schedules = {
+    'constant': lambda s: optax.constant_schedule(s.rate),
+    'cosine': lambda s: optax.cosine_decay_schedule(s.rate, s.decay_steps, s.final),
+    'exponential': lambda s: optax.exponential_decay(s.rate, s.decay_steps, s.decay),
+  }
+  if settings.schedule not in schedules:
+    raise InputError(
+      f'got schedule {settings.schedule!r}, expected one of {sorted(schedules)}; did you mean '
+      f'{nearest(settings.schedule, schedules)!r}?'
+    )
+  if settings.schedule != 'constant' and settings.decay_steps < 1:
+    raise InputError(
+      f'got decay_steps {settings.decay_steps} for the schedule {settings.schedule!r}, '
+      'expected at least 1'
+    )
+  after = schedules[settings.schedule](settings)
+  if not settings.warmup:
+    return after
+  warm = optax.linear_schedule(settings.rate / settings.warmup, settings.rate, settings.warmup)
+  return optax.join_schedules([warm, after], [settings.warmup])

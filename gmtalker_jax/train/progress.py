@@ -1,0 +1,46 @@
+"""How far a run is: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+
+import jax
+from tqdm import tqdm
+
+SECONDS_PER_LINE = 30.0
+
+
+class Progress:
+  """Shows step, speed, time left and every '.../loss' on stderr. A context manager."""
+
+  def __init__(self, name: str, start: int, steps: int, shown: bool = True):
+    self._name, self._start, self._steps = name, start, steps
+    self._shown = shown and jax.process_index() == 0
+    self._begun = self._said = time.monotonic()
+    self._bar = None
+    if self._shown and sys.stderr.isatty():
+      self._bar = tqdm(total=steps, initial=start, desc=name, unit='step', dynamic_ncols=True)
+
+  def __enter__(self) -> 'Progress':
+    return self
+
+  def __exit__(self, *error) -> None:
+    if self._bar is not None:
+      self._bar.close()
+
+  def update(self, step: int, metrics: Mapping[str, float]) -> None:
+    """Tells that `step` steps are done; `metrics` are those of the last report."""
+    headline = ', '.join(f'{n} {v:.4g}' for n, v in metrics.items() if n.endswith('/loss'))
+    if self._bar is not None:
+      self._bar.set_postfix_str(headline, refresh=False)
+      self._bar.update(step - self._bar.n)
+      return
+    now = time.monotonic()
+    if self._shown and (now - self._said > SECONDS_PER_LINE or step == self._steps):
+      self._said = now
+      speed = (step - self._start) / max(now - self._begun, 1e-9)
+      left = timedelta(seconds=round((self._steps - step) / max(speed, 1e-9)))
+      sys.stderr.write(
+        f'{self._name} {step}/{self._steps}, {speed:.1f} steps/s, {left} left, {headline}\n'
+      )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 
 def blank(values: jax.Array, mask: jax.Array) -> jax.Array:
-  """Puts zeros where `mask` [B, T] is 0, whatever stood there (nan too), in `values` [B, T, ...]."""
+  """Zeros `values` [B, T, ...] where `mask` [B, T] is 0, whatever stood there (nan too)."""
   mask = mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim))
   return jnp.where(mask > 0, values, jnp.zeros((), values.dtype))
 

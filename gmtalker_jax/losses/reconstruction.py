@@ -25,5 +25,8 @@ def mean_squared_error(target, output, mask, weights=None) -> jax.Array:
 def velocity_error(target, output, mask, weights=None) -> jax.Array:
   """The same of frame differences, where both frames are valid."""
   both = mask[:, 1:] * mask[:, :-1]
-  change = lambda x: x[:, 1:] - x[:, :-1]
+
+  def change(x):
+    return x[:, 1:] - x[:, :-1]
+
   return mean_squared_error(change(target), change(output), both, weights)

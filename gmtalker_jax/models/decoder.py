@@ -23,6 +23,7 @@ class DecoderBlock(nn.Module):
   align_window: int
 
   def setup(self):
+    """Creates the parts."""
     self.self_norm, self.cross_norm, self.feed_norm = (nn.LayerNorm() for _ in range(3))
     self.self_attention = Attention(self.width, self.heads)
     self.cross_attention = Attention(self.width, self.heads)
@@ -92,6 +93,7 @@ class Decoder(nn.Module):
   dropout: float = 0.0
 
   def setup(self):
+    """Creates the parts."""
     self.frame_in = nn.Dense(self.width)
     self.speech = layers.SpeechTokens(self.width, self.speech_layers)
     self.drop = nn.Dropout(self.dropout)

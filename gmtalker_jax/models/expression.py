@@ -51,6 +51,7 @@ class ExpressionGenerator(nn.Module):
   dropout: float = 0.1
 
   def setup(self):
+    """Creates the parts."""
     _check('mapper', self.mapper, MAPPERS)
     _check('decoder_mode', self.decoder_mode, DECODERS)
     self.tokens = layers.FrameTokens(self.width)

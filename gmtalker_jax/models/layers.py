@@ -29,6 +29,7 @@ class Attention(nn.Module):
   heads: int
 
   def setup(self):
+    """Creates the parts."""
     self.query = nn.Dense(self.width)
     self.key_value = nn.Dense(2 * self.width)
     self.out = nn.Dense(self.width)

@@ -70,6 +70,7 @@ class MotionGenerator(nn.Module):
   dropout: float = 0.1
 
   def setup(self):
+    """Creates the parts."""
     _check('flow_objective', self.flow_objective, OBJECTIVES)
     _check('latent_layout', self.latent_layout, LAYOUTS)
     _check('decoder_mode', self.decoder_mode, DECODERS)

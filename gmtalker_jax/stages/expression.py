@@ -89,7 +89,10 @@ def _loss(generator, batch: ExpressionBatch, key, step, objective: Objective):
 
   hidden = jax.random.bernoulli(keys[2], objective.subject_dropout, batch.subject.shape)
   subject = generator.embed(jnp.where(hidden, -1, batch.subject))
-  run = lambda frames, keep: generator.decode(frames, batch.speech, z, batch.mask, subject, keep)
+
+  def run(frames, keep):
+    return generator.decode(frames, batch.speech, z, batch.mask, subject, keep)
+
   output = feedback.decode(
     run, batch.expression, batch.mask, keys[3], objective.feedback_dropout,
     objective.feedback_noise, _own_share(objective, step),
@@ -156,8 +159,8 @@ def _own_share(objective: Objective, step):
 def _evaluate(generator, batch: ExpressionBatch, key) -> Metrics:
   """Per-frame errors in three ways of running, and the state of the latent space.
 
-  `rec`: truth fed back. `rec_free`: own outputs fed back. `rec_sampled`: as inference does, z from
-  the mixture by the emotion weights alone. The clip's latent is the posterior mean in the first two.
+  `rec`: truth fed back. `rec_free`: own outputs fed back. `rec_sampled`: as inference does, z
+  from the mixture by the emotion weights alone. The first two take the posterior mean of z.
   """
   valid = batch.mask.max(1)
   posterior = generator.encode(batch.expression, batch.speech, batch.mask)
@@ -171,9 +174,10 @@ def _evaluate(generator, batch: ExpressionBatch, key) -> Metrics:
   sampled, _ = generator.sample(
     batch.speech, batch.emotion, key, subject=batch.subject, mask=batch.mask
   )
-  error = lambda output: Mean.of(
-    reconstruction.squared_error(batch.expression, output, batch.mask), batch.mask
-  )
+
+  def error(output):
+    return Mean.of(reconstruction.squared_error(batch.expression, output, batch.mask), batch.mask)
+
   right = (jnp.argmax(log_r, -1) == jnp.argmax(labels, -1)).astype(jnp.float32)
   return {
     'rec': error(forced),

@@ -14,7 +14,7 @@ Decode = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def withheld(key: jax.Array, mask: jax.Array, rate: float) -> jax.Array:
-  """Keep-mask [B, T] of the feedback: whole clips go with `rate`, frames of the rest with `rate`."""
+  """Keep-mask [B, T]: whole clips are withheld with `rate`, frames of the rest with `rate`."""
   clips, frames = jax.random.split(key)
   keep = jax.random.bernoulli(frames, 1.0 - rate, mask.shape)
   whole = jax.random.bernoulli(clips, 1.0 - rate, (mask.shape[0], 1))

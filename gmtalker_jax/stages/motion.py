@@ -76,7 +76,9 @@ def _loss(generator, batch: MotionBatch, key, step, objective: Objective):
   if generator.flow_objective == 'posterior':
     latents, _ = generator.push(drawn, batch.speech, batch.mask)
 
-  run = lambda frames, keep: generator.decode(frames, batch.speech, latents, batch.mask, keep)
+  def run(frames, keep):
+    return generator.decode(frames, batch.speech, latents, batch.mask, keep)
+
   share = 0.0
   if objective.scheduled_sampling:
     share = variational.ramp(
@@ -136,9 +138,10 @@ def _evaluate(generator, batch: MotionBatch, key, objective: Objective) -> Metri
   else:
     density = generator.prior_log_density(drawn, batch.speech, batch.mask)
     kl = variational.flow_kl(posterior, drawn, density, valid)
-  error = lambda output: Mean.of(
-    reconstruction.squared_error(batch.motion, output, batch.mask), batch.mask
-  )
+
+  def error(output):
+    return Mean.of(reconstruction.squared_error(batch.motion, output, batch.mask), batch.mask)
+
   sampled = [generator.sample(batch.speech, k, mask=batch.mask) for k in keys[1:]]
   pairs = [(a, b) for i, a in enumerate(sampled) for b in sampled[:i]]
   distance = sum(jnp.sqrt(jnp.square(a - b).sum(-1) + 1e-12) for a, b in pairs) / len(pairs)

@@ -58,13 +58,6 @@ def weights_of(emotion: str, strength: float = 1.0) -> np.ndarray:
   return strength * blend + (1 - strength) * eye[schema.NEUTRAL]
 
 
-def clip_weights(emotion: str, level: int) -> np.ndarray:
-  """Returns [K]: the soft label of a recorded clip; MEAD level a means strength a/3."""
-  if emotion not in schema.EMOTIONS or emotion == 'neutral':
-    return weights_of('neutral')
-  return weights_of(emotion, (level or schema.LEVELS) / schema.LEVELS)
-
-
 def _key(word: str, alone: bool) -> tuple[float, np.ndarray]:
   """Reads one `[seconds:]emotion[@strength]`."""
   match = re.fullmatch(r'(?:([^:@]+):)?([^:@]+)(?:@([^:@]+))?', word)

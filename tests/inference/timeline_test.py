@@ -35,12 +35,6 @@ def test_blend_short_code_and_commas():
   assert timeline.parse('0:sad, 1:fear', 1.0, 50).shape == (50, 8)
 
 
-def test_a_clip_of_level_a_has_strength_a_thirds():
-  np.testing.assert_allclose(timeline.clip_weights('happy', 1)[HAPPY], 1 / 3)
-  np.testing.assert_allclose(timeline.clip_weights('happy', 3)[HAPPY], 1)
-  np.testing.assert_allclose(timeline.clip_weights('neutral', 1)[schema.NEUTRAL], 1)
-
-
 @pytest.mark.parametrize(
   ('track', 'intensity', 'match'),
   [

@@ -1,0 +1,74 @@
+"""Where clips lie in the latent space: posterior means, and how far emotions are apart there."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+from sklearn.neighbors import NearestNeighbors
+
+from gmtalker_jax.inference.talker import Talker
+
+_BUCKET = 64  # frames
+_NEIGHBOURS = 5
+
+
+class Embedding(NamedTuple):
+  """Clips as points."""
+
+  points: np.ndarray  # [N, 2] t-SNE
+  emotions: tuple[str, ...]
+  subjects: tuple[str, ...]
+  silhouette: float | None  # None where every clip has a label of its own
+  knn_purity: float
+
+
+def embed(talker: Talker, records: Sequence[Mapping[str, Any]], seed: int = 0) -> Embedding:
+  """t-SNE of z_gm of clips with labels (method 5.3, 6.9)."""
+  latents = np.stack([posterior_mean(talker, record) for record in records])
+  emotions = tuple(record['emotion'] for record in records)
+  perplexity = min(30.0, max(2.0, (len(records) - 1) / 4))
+  points = TSNE(perplexity=perplexity, init='pca', random_state=seed).fit_transform(latents)
+  return Embedding(
+    points,
+    emotions,
+    tuple(record['subject'] for record in records),
+    float(silhouette_score(latents, emotions)) if len(set(emotions)) < len(emotions) else None,
+    knn_purity(latents, emotions),
+  )
+
+
+def posterior_mean(talker: Talker, record: Mapping[str, Any]) -> np.ndarray:
+  """z_gm [Z] of a recorded clip."""
+  statistics = talker.expression.statistics
+  frames = len(record['expression'])
+  length = -(-frames // _BUCKET) * _BUCKET
+
+  def padded(rows, count):
+    return np.pad(rows, ((0, count - len(rows)), (0, 0))).astype(np.float32)[None]
+
+  expression = padded(statistics.expression.normalize(record['expression']), length)
+  rows = statistics.speech.normalize(np.asarray(record['speech'], np.float32))
+  mask = padded(np.asarray(record['valid'])[:, None], length)[..., 0]
+  encode = _encoder(talker.expression.module)
+  return np.asarray(encode(talker.expression.params, expression, padded(rows, 2 * length), mask))[0]
+
+
+def knn_purity(latents: np.ndarray, labels: Sequence[str]) -> float:
+  """Share of the nearest neighbours that carry the same label."""
+  labels = np.asarray(labels)
+  count = min(_NEIGHBOURS, len(labels) - 1)
+  near = NearestNeighbors(n_neighbors=count + 1).fit(latents).kneighbors(latents)[1][:, 1:]
+  return float((labels[near] == labels[:, None]).mean())
+
+
+@functools.cache
+def _encoder(module):
+  @jax.jit
+  def encode(params, expression, rows, mask):
+    return module.apply({'params': params}, expression, rows, mask, method='posterior_mean')
+
+  return encode

@@ -10,6 +10,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 AXIS = 'data'
+SMALLEST = 2**16  # elements; a smaller array is copied: gathering it costs more than it saves
 
 
 def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -31,16 +32,16 @@ def over_data(mesh: Mesh) -> NamedSharding:
   return NamedSharding(mesh, P(AXIS))
 
 
-def fsdp(like: Any, mesh: Mesh, smallest: int = 2**16) -> Any:
+def fsdp(like: Any, mesh: Mesh) -> Any:
   """A sharding for each array of `like`: its largest axis that divides is cut over the devices.
 
-  Arrays of fewer than `smallest` elements are copied: gathering them costs more than it saves.
+  Arrays of fewer than `SMALLEST` elements are copied.
   """
   size = mesh.size
 
   def place(x):
     axes = [a for a in np.argsort(x.shape, kind='stable')[::-1] if x.shape[a] % size == 0]
-    if not axes or np.prod(x.shape) < smallest:
+    if not axes or np.prod(x.shape) < SMALLEST:
       return replicated(mesh)
     spec = [None] * len(x.shape)
     spec[axes[0]] = AXIS

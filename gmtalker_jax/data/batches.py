@@ -70,12 +70,14 @@ class Batches:
 def in_order(items: Sequence[Any], example: Example, batch_size: int, limit: int = 0) -> list[Any]:
   """Every item once, for evaluation; the last batch is filled up with masked repeats.
 
-  Windows are the same at every call. `limit` > 0 keeps the first so many batches.
+  Windows are the same at every call. `limit` > 0 keeps so many batches, of items spread evenly.
   """
-  count = -(-len(items) // batch_size)
+  numbers = np.arange(len(items))
+  if limit and len(items) > limit * batch_size:
+    numbers = np.linspace(0, len(items), limit * batch_size, endpoint=False).astype(int)
   return [
-    _filled(items, example, k * batch_size, batch_size)
-    for k in range(min(count, limit) if limit else count)
+    _filled(items, example, numbers[k : k + batch_size], batch_size)
+    for k in range(0, len(numbers), batch_size)
   ]
 
 
@@ -121,11 +123,8 @@ class _Epochs:
     return int(order[place])
 
 
-def _filled(items: Sequence[Any], example: Example, start: int, size: int) -> Any:
-  numbers = [min(k, len(items) - 1) for k in range(start, start + size)]
+def _filled(items: Sequence[Any], example: Example, numbers: np.ndarray, size: int) -> Any:
   examples = [example(items[i], np.random.default_rng(i)) for i in numbers]
-  examples = [
-    e if start + k < len(items) else e.replace(mask=np.zeros_like(e.mask))
-    for k, e in enumerate(examples)
-  ]
+  empty = examples[-1].replace(mask=np.zeros_like(examples[-1].mask))
+  examples += [empty] * (size - len(examples))
   return jax.tree.map(lambda *leaves: np.stack(leaves), *examples)

@@ -1,0 +1,61 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toy_records
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import statistics
+
+
+def test_the_fit_is_that_of_all_rows_at_once():
+  records = [toy_records.record(i) for i in range(7)]
+  fitted = statistics.fit(records)
+  for name in ('expression', 'motion', 'speech'):
+    rows = np.concatenate([r[name] for r in records]).astype(np.float64)
+    moments = getattr(fitted, name)
+    np.testing.assert_allclose(moments.mean, rows.mean(0), atol=1e-12)
+    np.testing.assert_allclose(moments.variance, rows.var(0), atol=1e-12)
+    assert moments.count == len(rows)
+
+
+def test_order_and_grouping_do_not_matter():
+  one = [statistics.measure(toy_records.record(i)) for i in range(3)]
+  left, right = one[0].merge(one[1]).merge(one[2]), one[2].merge(one[1].merge(one[0]))
+  for a, b in zip(left, right, strict=True):
+    np.testing.assert_allclose(a.mean, b.mean, rtol=1e-12)
+    np.testing.assert_allclose(a.variance, b.variance, rtol=1e-10, atol=1e-15)
+
+
+def test_frames_without_a_face_do_not_count():
+  record = toy_records.record(0)
+  spoilt = dict(record, expression=record['expression'].copy(), valid=record['valid'].copy())
+  spoilt['expression'][3:5], spoilt['valid'][3:5] = 1e6, 0
+  kept = np.delete(record['expression'], [3, 4], 0)
+  np.testing.assert_allclose(statistics.measure(spoilt).expression.mean, kept.mean(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize('numbers', [np, jnp])
+def test_unnormalize_undoes_normalize(numbers):
+  moments = statistics.fit([toy_records.record(0)]).expression
+  x = numbers.asarray(np.random.default_rng(0).random((2, 4, 50), dtype=np.float32))
+  z = moments.normalize(x)
+  assert float(abs(z).max()) > 0.5
+  np.testing.assert_allclose(moments.unnormalize(z), x, atol=1e-5)
+  assert z.dtype == np.float32
+
+
+def test_a_constant_channel_stays_quiet():
+  moments = statistics.Moments.of(np.full((9, 2), 0.25))
+  assert np.abs(moments.normalize(np.full((3, 2), 0.2501))).max() < 0.2
+
+
+def test_saved_numbers_come_back_exactly(tmp_path):
+  fitted = statistics.fit([toy_records.record(0)])
+  fitted.save(tmp_path / 's.json')
+  loaded = statistics.load(tmp_path / 's.json')
+  for a, b in zip(fitted, loaded, strict=True):
+    np.testing.assert_array_equal(a.mean, b.mean)
+    np.testing.assert_array_equal(a.variance, b.variance)
+  (tmp_path / 's.json').write_text('{"motion"')
+  with pytest.raises(InputError, match='no readable statistics'):
+    statistics.load(tmp_path / 's.json')

@@ -1,0 +1,203 @@
+"""The loop with a stage small enough to compile in a second."""
+
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gmtalker_jax.core import sharding
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.means import Mean
+from gmtalker_jax.data.batches import Batches, in_order
+from gmtalker_jax.io import writers
+from gmtalker_jax.io.checkpoints import Checkpoints
+from gmtalker_jax.stages import base
+from gmtalker_jax.train import loop, optimizers
+from gmtalker_jax.types import MotionBatch
+
+
+def toy_stage(mode='jit', rate=1e-2, noise=0.0, explode_at=-1, optimizer=None):
+  """Two networks, the second lazily: motion = speech @ w, and a bias that follows."""
+  axis = sharding.AXIS if mode == 'pmap' else None
+  tx = optimizer or optimizers.make(optimizers.Optimizer(rate, clip=1.0), axis)
+
+  def loss(name):
+    def value(params, stats, batch, key, step):
+      x = batch.speech.mean(1) + noise * jax.random.normal(key, batch.speech[:, 0].shape)
+      y = x @ params['first']['w'] + params['second']['b'][None]
+      error = ((y - batch.motion.mean(1)) ** 2).mean(-1)
+      total = error.mean() + jnp.where(step == explode_at, jnp.nan, 0.0)
+      return total, ({'loss': total, 'error': Mean.of(error)}, {'seen': stats['seen'] + 1.0})
+
+    return base.Phase(name, name, value, every=1 if name == 'first' else 3)
+
+  def init_params(key, batch):
+    width = batch.speech.shape[-1], batch.motion.shape[-1]
+    return {
+      'first': {'w': jax.random.normal(key, width)},
+      'second': {'b': jnp.zeros(width[1])},
+    }
+
+  def evaluate(params, batch, key):
+    y = batch.speech.mean(1) @ params['first']['w'] + params['second']['b'][None]
+    error = ((y - batch.motion.mean(1)) ** 2).mean(-1)
+    return {'error': Mean.of(error, batch.mask.max(1))}
+
+  txs = {'first': tx, 'second': tx}
+  return base.Stage(
+    'toy',
+    ('first',),
+    base.make_init(init_params, txs, lambda: {'seen': jnp.zeros(())}),
+    base.make_step([loss('first'), loss('second')], txs, 0.9),
+    evaluate,
+  )
+
+
+def example(item, generator):
+  speech = np.random.default_rng(item).normal(size=(8, 16)).astype(np.float32)
+  speech += generator.normal(size=(8, 16)).astype(np.float32) * 0.1
+  motion = (speech[::2, :3] * 2 + 1).astype(np.float32)
+  return MotionBatch(motion, speech, np.ones(4, np.float32))
+
+
+ITEMS = list(range(23))
+
+
+def fit(directory, stage=None, steps=20, devices=None, schedule=None, **options):
+  schedule = schedule or loop.Schedule(steps, save_every=3, eval_every=0, log_every=2)
+  with Checkpoints(directory / 'checkpoints') as saved:
+    results = loop.fit(
+      stage or toy_stage(),
+      Batches(ITEMS, example, 16, seed=0),
+      in_order(ITEMS, example, 16),
+      schedule,
+      saved,
+      lambda step: writers.Writer(directory, step),
+      mesh=sharding.make_mesh(devices),
+      progress=False,
+      **options,
+    )
+  return final_state(directory, stage or toy_stage()), results
+
+
+def final_state(directory, stage):
+  mesh = sharding.make_mesh()
+  like = loop._abstract_state(stage, Batches(ITEMS, example, 16, seed=0)[0], 0, mesh, False)
+  with Checkpoints(directory / 'checkpoints') as saved:
+    return jax.device_get(saved.restore(like, ()).state)
+
+
+def equal(a, b):
+  return jax.tree.all(jax.tree.map(np.array_equal, a, b))
+
+
+def close(a, b, rtol=2e-5, atol=1e-6):
+  jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=rtol, atol=atol), a, b)
+
+
+def test_twenty_steps_are_nine_a_restart_and_eleven(tmp_path):
+  whole, results = fit(tmp_path / 'a')
+  fit(tmp_path / 'b', steps=9)
+  again, resumed = fit(tmp_path / 'b')
+  assert int(whole.step) == 20
+  assert equal(whole, again)
+  assert results['test/error'] == resumed['test/error']
+  rows = [r for r in writers.read_metrics(tmp_path / 'b') if 'train/first/loss' in r]
+  steps = [r['step'] for r in rows]
+  assert steps == sorted(set(steps))
+  assert steps[-1] == 20
+
+
+def test_it_learns(tmp_path):
+  _, results = fit(tmp_path, toy_stage(rate=0.05), steps=150)
+  first = writers.read_metrics(tmp_path)[0]
+  assert results['train/first/loss'] < 0.2 * first['train/first/loss']
+  assert results['test/error'] < 0.5 * first['train/first/loss']
+
+
+def test_one_device_is_eight_devices(tmp_path):
+  eight, _ = fit(tmp_path / 'a', steps=10)
+  one, _ = fit(tmp_path / 'b', steps=10, devices=jax.devices()[:1])
+  close(eight, one)
+
+
+# Adam hides a constant factor in the gradient, so the modes are compared with SGD too.
+@pytest.mark.parametrize('kind', ['adam', 'sgd'])
+def test_pmap_gives_the_numbers_of_jit(tmp_path, kind):
+  def stage(mode):
+    if kind == 'adam':
+      return toy_stage(mode)
+    axis = sharding.AXIS if mode == 'pmap' else None
+    return toy_stage(mode, optimizer=optax.chain(sharding.average_gradients(axis), optax.sgd(0.05)))
+
+  by_jit, results = fit(tmp_path / 'a', stage('jit'), steps=10)
+  by_pmap, mapped = fit(tmp_path / 'b', stage('pmap'), steps=10, mode='pmap')
+  close(by_jit, by_pmap)
+  assert results['train/first/error'] == pytest.approx(mapped['train/first/error'], rel=1e-5)
+
+
+def test_a_run_may_change_the_mode_and_the_devices(tmp_path):
+  straight, _ = fit(tmp_path / 'a', steps=10)
+  fit(tmp_path / 'b', toy_stage('pmap'), steps=4, mode='pmap')
+  mixed, _ = fit(tmp_path / 'b', steps=10, devices=jax.devices()[:2])
+  close(straight, mixed)
+
+
+def test_fsdp_cuts_the_state_and_keeps_the_numbers(tmp_path, monkeypatch):
+  replicated, _ = fit(tmp_path / 'a', steps=6)
+  monkeypatch.setattr(sharding, 'SMALLEST', 8)
+  cut, _ = fit(tmp_path / 'b', steps=6, fsdp=True)
+  close(replicated, cut)
+
+
+def test_devices_draw_noise_of_their_own_in_pmap(tmp_path):
+  quiet, _ = fit(tmp_path / 'a', toy_stage('pmap'), steps=3, mode='pmap')
+  noisy, _ = fit(tmp_path / 'b', toy_stage('pmap', noise=1.0), steps=3, mode='pmap')
+  assert not equal(quiet.params, noisy.params)
+
+
+@pytest.mark.parametrize('step', [0, 4, 5, 7])
+def test_nan_stops_with_step_and_phase_and_is_not_saved(tmp_path, step):
+  stage = toy_stage(explode_at=step)
+  with pytest.raises(loop.Diverged, match=rf"phase 'first' at step {step + 1},"):
+    fit(tmp_path, stage)
+  saved = sorted(int(p.name) for p in (tmp_path / 'checkpoints').iterdir())
+  assert all(s <= step for s in saved)
+  if saved:
+    assert np.isfinite(final_state(tmp_path, stage).params['first']['w']).all()
+
+
+def test_other_data_are_refused(tmp_path):
+  fit(tmp_path, steps=3, fingerprint='one')
+  with pytest.raises(InputError, match='fingerprint two, expected one'):
+    fit(tmp_path, steps=6, fingerprint='two')
+
+
+def test_a_finished_run_is_only_evaluated(tmp_path):
+  before, results = fit(tmp_path, steps=6)
+  after, again = fit(tmp_path, steps=6)
+  assert equal(before, after)
+  assert results['test/error'] == again['test/error']
+
+
+def test_evaluation_counts_each_item_once(tmp_path):
+  _, results = fit(tmp_path, steps=2)
+  state = final_state(tmp_path, toy_stage())
+  errors = []
+  for item in ITEMS:
+    x = example(item, np.random.default_rng(item))
+    y = x.speech.mean(0) @ state.ema['first']['w'] + state.ema['second']['b']
+    errors.append(((y - x.motion.mean(0)) ** 2).mean())
+  assert math.isclose(results['test/error'], np.mean(errors), rel_tol=1e-5)
+
+
+def test_metrics_are_json_lines(tmp_path):
+  fit(tmp_path, steps=4)
+  rows = [json.loads(line) for line in (tmp_path / writers.METRICS).read_text().splitlines()]
+  assert [r['step'] for r in rows] == [2, 4, 4]
+  assert rows[0]['train/first/loss'] > 0
+  assert list((tmp_path / 'tensorboard').iterdir())

@@ -301,30 +301,47 @@ def _rotation_of(vector: np.ndarray) -> np.ndarray:
   return np.eye(3, dtype=vector.dtype) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
-def _finish(model, neutral, identity, pose, weights, points) -> Fit:
-  shape = neutral + np.tensordot(weights, model.expression, 1)
+def landmarks(model: LandmarkModel, identity, blendshapes, motion) -> np.ndarray:
+  """What the camera sees of a head [T, 478, 2], crop units: identity [I], [T, 52], [T, 12]."""
+  neutral = model.mean + np.tensordot(identity, model.identity, 1)
+  shape = neutral + np.tensordot(blendshapes, model.expression, 1)
   eyes = model.eyes + _eye_shift(model, neutral)
-  gaze = fit_gaze(shape, eyes, pose, points)
-  # The irises of the model turn with the gaze; the head of `face` does the same with its eyeballs.
-  for side, indices in enumerate(IRISES):
+  gaze = motion[:, schema.GAZE]
+  # The irises turn with the gaze; the head of `face` does the same with its eyeballs.
+  for side, indices in enumerate(map(list, IRISES)):
     turn = _gaze_matrix(gaze[:, 2 * side : 2 * side + 2])
     arms = shape[:, indices] - eyes[side]
     shape[:, indices] = np.einsum('tij,tnj->tni', turn, arms) + eyes[side]
-  placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
-  seen = project(placed)
+  rotation = rotation_matrix(motion[:, schema.ROTATION])
+  placed = np.einsum('tij,tnj->tni', rotation, shape) + motion[:, None, schema.TRANSLATION]
+  return project(placed)
+
+
+def rotation_matrix(angles: np.ndarray) -> np.ndarray:
+  """R = Rz Ry Rx [T, 3, 3] of angles x, y, z [T, 3] in rad."""
+  turns = np.eye(3, dtype=angles.dtype)[::-1, None] * angles.T[::-1, :, None]  # z, y, x
+  z, y, x = (_rotation_of(turn) for turn in turns)
+  return z @ y @ x
+
+
+def _finish(model, neutral, identity, pose, weights, points) -> Fit:
+  shape = neutral + np.tensordot(weights, model.expression, 1)
+  gaze = fit_gaze(model, neutral, shape, pose, points)
+  angles = euler_angles(pose.rotation)
+  motion = np.concatenate([angles, pose.translation, weights[:, _BLINK], gaze], 1)
+  seen = landmarks(model, identity, weights, motion)
   eye_distance = np.linalg.norm(points[:, OUTER_EYES[0]] - points[:, OUTER_EYES[1]], axis=-1).max()
   error = np.linalg.norm(seen - points, axis=-1).mean(1) / eye_distance
-  blink = weights[:, _BLINK]
-  motion = np.concatenate([euler_angles(pose.rotation), pose.translation, blink, gaze], 1)
   return Fit(identity, weights, motion.astype(np.float32), seen, error)
 
 
-def fit_gaze(shape, eyes, pose, points) -> np.ndarray:
+def fit_gaze(model, neutral, shape, pose, points) -> np.ndarray:
   """Gaze [T, 4] (left pitch, left yaw, right pitch, right yaw; rad, + down, + image right).
 
   The iris is where the ray of its landmark meets the eyeball. The lids of the same eye tell how
   far the fit is off there, and the ray is moved by as much.
   """
+  eyes = model.eyes + _eye_shift(model, neutral)
   angles = []
   for side in range(2):
     lids, iris = list(_LIDS[side]), IRISES[side][0]
@@ -337,7 +354,7 @@ def fit_gaze(shape, eyes, pose, points) -> np.ndarray:
     ahead = np.einsum('tji,tj->ti', pose.rotation, direction) / radius  # into the head
     pitch = np.arcsin(np.clip(-ahead[:, 1], -1, 1))
     angles += [pitch, np.arctan2(ahead[:, 0], ahead[:, 2])]
-  rest = np.array(_rest_gaze(shape[0] * 0 + shape.mean(0), eyes), np.float32)
+  rest = np.array(_rest_gaze(neutral, eyes), np.float32)
   return np.clip(np.stack(angles, 1) - rest, -0.8, 0.8)
 
 

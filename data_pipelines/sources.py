@@ -119,8 +119,9 @@ def procedural(folder: str | Path) -> Listing:
   """
   folder, clips, problems = _existing(folder), [], []
   for name, listing in (('mead', mead), ('lrs3', lrs3)):
-    if (folder / name).is_dir():
-      some, bad = listing(folder / name)
+    part = folder if folder.name == name else folder / name  # the corpus, or one part of it
+    if part.is_dir():
+      some, bad = listing(part)
       clips += [clip._replace(dataset='procedural') for clip in some]
       problems += [p._replace(path=f'{name}/{p.path}') for p in bad]
   if not clips:

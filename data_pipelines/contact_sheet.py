@@ -1,0 +1,103 @@
+"""A picture to judge a fit by: frames of every clip, with the fitted head over them.
+
+It shows people: it is for the eyes of whoever prepared the clips, and never for a repository.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+CELL = 192  # pixels of one frame
+FRAMES = 4  # frames of a clip
+MOST = 48  # clips on a sheet
+_LABEL = 22
+_ACROSS = 2  # clips side by side
+_LINES = (
+  ((61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185, 61),
+   (80, 220, 255)),
+  ((78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191, 78),
+   (255, 90, 90)),
+  ((33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 33),
+   (90, 255, 120)),
+  ((263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466, 263),
+   (90, 255, 120)),
+  ((469, 470, 471, 472, 469), (255, 255, 80)), ((474, 475, 476, 477, 474), (255, 255, 80)),
+  ((70, 63, 105, 66, 107), (90, 255, 120)), ((300, 293, 334, 296, 336), (90, 255, 120)),
+  ((168, 6, 197, 195, 5, 4), (90, 255, 120)),
+)  # fmt: skip
+
+
+class Strip(NamedTuple):
+  """One clip on the sheet.
+
+  pictures and renderings are uint8 [FRAMES, CELL, CELL, 3]; landmarks [FRAMES, 478, 2] are the
+  fitted head's in crop units (x right, y up, from the middle).
+  """
+
+  label: str
+  pictures: np.ndarray
+  renderings: np.ndarray
+  landmarks: np.ndarray
+
+
+def choose(frames: int) -> list[int]:
+  """The frames of a clip that are shown."""
+  return np.linspace(0.08 * frames, 0.92 * frames - 1, FRAMES).round().clip(0).astype(int).tolist()
+
+
+def save(strips: list[Strip], path: Path) -> None:
+  """Writes the sheet as a JPEG, whole or not at all."""
+  sheet = draw(strips[:MOST])
+  if len(strips) > MOST:
+    banner = np.zeros((_LABEL, sheet.shape[1], 3), np.uint8)
+    _write(banner, f'... and {len(strips) - MOST} more clips')
+    sheet = np.concatenate([sheet, banner])
+  ok, blob = cv2.imencode('.jpg', sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+  assert ok
+  part = path.with_name(f'.{path.name}.part')
+  part.write_bytes(blob.tobytes())
+  os.replace(part, path)
+
+
+def draw(strips: list[Strip]) -> np.ndarray:
+  """The sheet, uint8 [H, W, 3]: per clip its label, the frames with lines, and the head on them."""
+  cells = [_strip(strip) for strip in strips]
+  blank = np.zeros_like(cells[0])
+  cells += [blank] * (-len(cells) % _ACROSS)
+  rows = [np.concatenate(cells[i : i + _ACROSS], 1) for i in range(0, len(cells), _ACROSS)]
+  return np.concatenate(rows)
+
+
+def _strip(strip: Strip) -> np.ndarray:
+  label = np.full((_LABEL, FRAMES * CELL, 3), 24, np.uint8)
+  _write(label, strip.label)
+  lined = [_lines(p, points) for p, points in zip(strip.pictures, strip.landmarks, strict=True)]
+  blended = [_blend(p, r) for p, r in zip(strip.pictures, strip.renderings, strict=True)]
+  rows = [label, np.concatenate(lined, 1), np.concatenate(blended, 1)]
+  strip_picture = np.concatenate(rows)
+  strip_picture[:, -2:] = 0
+  return strip_picture
+
+
+def _lines(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+  picture = picture.copy()
+  pixels = (points * [1, -1] + 0.5) * CELL
+  for indices, colour in _LINES:
+    fixed = np.round(pixels[list(indices)] * 16).astype(np.int32)[:, None]
+    cv2.polylines(picture, [fixed], False, colour, 1, cv2.LINE_AA, shift=4)
+  return picture
+
+
+def _blend(picture: np.ndarray, rendering: np.ndarray) -> np.ndarray:
+  """The head over the picture: see-through, so that edges of both can be compared."""
+  mask = (rendering.max(-1, keepdims=True) > 0) * 0.62
+  return (picture * (1 - mask) + rendering * mask).astype(np.uint8)
+
+
+def _write(picture: np.ndarray, text: str) -> None:
+  text = text.encode('ascii', 'replace').decode()
+  font = cv2.FONT_HERSHEY_SIMPLEX
+  cv2.putText(picture, text, (6, _LABEL - 7), font, 0.42, (235, 235, 235), 1, cv2.LINE_AA)

@@ -1,0 +1,262 @@
+"""One clip in, one record out, or a reason why not.
+
+sound -> landmarks -> one track -> crop -> fit -> audio lag -> speech features -> record.
+"""
+
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+
+from data_pipelines import fit as fitting
+from data_pipelines import lag as lags
+from data_pipelines import track as tracking
+from data_pipelines.landmarker import Landmarker
+from data_pipelines.sources import ClipSource
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import schema, speech
+from gmtalker_jax.io import audio, video
+
+MIN_SECONDS = 0.4
+MAX_ERROR = 0.06  # outer-eye distances
+MAX_YAW = 1.1  # rad: beyond it one eye is hidden and the mesh is guesswork
+MIN_KEPT = 0.5  # of the clip that the best track must cover
+LENGTH_TOLERANCE = 0.5  # seconds between sound and picture, or a twentieth of the clip
+SILENCE = 1e-3  # peak
+
+REASONS = {
+  'no_sound': 'the clip has no sound',
+  'silent': 'the sound is silence',
+  'damaged_sound': 'the sound cannot be read',
+  'damaged_video': 'the video cannot be read',
+  'no_face': 'no face was found in any frame',
+  'face_lost': 'the face is lost too often',
+  'too_short': f'less than {MIN_SECONDS} s can be used',
+  'profile': 'the head is turned too far from the camera',
+  'bad_fit': 'the head could not be fitted to the landmarks',
+  'lengths_differ': 'sound and picture differ in length',
+  'bad_truth': 'the truth file does not fit the clip',
+}
+
+
+class Rejected(Exception):
+  """A clip that cannot be used: a code of REASONS and a sentence for people."""
+
+  def __init__(self, code: str, detail: str = ''):
+    super().__init__(f'{REASONS[code]}{": " if detail else ""}{detail}')
+    self.code = code
+
+
+class Tools(NamedTuple):
+  """What every clip needs; made once per process."""
+
+  landmarker: Landmarker
+  model: fitting.LandmarkModel
+  encoder: str
+
+
+class Ingested(NamedTuple):
+  """A clip that was taken.
+
+  `record` follows schema.RECORD without pictures; `facts` go to the report; `crop` and `start`
+  say where the pictures are; `landmarks` [T, 478, 2] are the fitted head's, in crop units.
+  """
+
+  source: ClipSource
+  record: dict[str, Any]
+  facts: dict[str, Any]
+  crop: tracking.Crop
+  start: int
+  landmarks: np.ndarray
+
+
+def ingest(source: ClipSource, tools: Tools) -> Ingested:
+  """Ingests one clip.
+
+  Raises:
+    Rejected: with the reason.
+  """
+  if source.truth_path is not None and source.dataset == 'procedural':
+    return _from_truth(source, tools)
+  wave = _sound(source)
+  track = _track(source, tools.landmarker)
+  _check_lengths(len(wave) / schema.SAMPLE_RATE, track.total / schema.FRAME_RATE)
+  crop = tracking.place(tools.model, track)
+  fit = tracking.fit_track(tools.model, track, crop)
+  error = float(fit.error.mean())
+  _check_fit(fit, error)
+  opening = lags.lip_opening(track.landmarks, track.valid)
+  lag = lags.estimate(wave, opening, track.start)
+  first = track.start * schema.SAMPLES_PER_FRAME + round(lag.seconds * schema.SAMPLE_RATE)
+  wave, frames = _aligned(wave, first, len(track.valid))
+  record = _record(source, tools.encoder, wave, frames, lag.seconds)
+  record |= _coefficients(fit.blendshapes[:frames], fit.motion[:frames], fit.identity)
+  record['valid'] = track.valid[:frames].astype(np.float32)
+  facts = _facts(source, frames) | {
+    'landmark_error': round(error, 5),
+    'audio_lag': round(lag.seconds, 3),
+    'audio_lag_found': round(lag.best, 3),
+    'audio_lag_correlation': [round(lag.at_best, 3), round(lag.at_zero, 3)],
+    'tracked': round(float(track.valid.mean()), 3),
+    'first_frame': track.start,
+    'clip_frames': track.total,
+    'head_pixels': round(crop.side * fitting.FOCAL / fitting.DISTANCE),
+    'notes': _notes(track, crop),
+  }
+  return Ingested(source, record, facts, crop, track.start, fit.landmarks[:frames])
+
+
+def _from_truth(source: ClipSource, tools: Tools) -> Ingested:
+  """A clip of the built-in corpus: the truth beside it instead of tracking."""
+  wave = _sound(source)
+  try:
+    with np.load(source.truth_path, allow_pickle=False) as truth:
+      expression, motion = truth['expression'], truth['motion']
+      identity = truth['identity']
+      split = str(truth['split'])
+  except (OSError, ValueError, KeyError) as error:
+    raise Rejected('bad_truth', f'{source.truth_path.name}: {error}') from None
+  frames = schema.frame_count(len(wave))
+  if abs(len(expression) - frames) > 1:
+    raise Rejected('bad_truth', f'{len(expression)} frames of truth for {frames} of sound')
+  wave, frames = _aligned(wave, 0, len(expression))
+  record = _record(source, tools.encoder, wave, frames, 0.0)
+  record |= {
+    'expression': expression[:frames].astype(np.float32),
+    'motion': motion[:frames].astype(np.float32),
+    'identity': identity.astype(np.float32),
+    'valid': np.ones(frames, np.float32),
+  }
+  shape = _picture_shape(source)
+  crop = tracking.Crop(np.array([shape[1] / 2, shape[0] / 2]), float(min(shape)))
+  points = _truth_landmarks(tools.model, record)
+  source = source._replace(split=split)
+  facts = _facts(source, frames) | {'landmark_error': 0.0, 'audio_lag': 0.0, 'notes': []}
+  return Ingested(source, record, facts, crop, 0, points)
+
+
+def _sound(source: ClipSource) -> np.ndarray:
+  path = source.audio_path or source.video_path
+  try:
+    wave = audio.read(path)
+  except InputError as error:
+    if path == source.video_path and 'audio' not in _streams(path):
+      if 'video' not in _streams(path):
+        raise Rejected('damaged_video', str(error)) from None
+      where = 'no audio track in the video' + (' and no .m4a' if source.dataset == 'mead' else '')
+      raise Rejected('no_sound', where) from None
+    raise Rejected('damaged_sound', str(error)) from None
+  if not np.isfinite(wave).all():
+    raise Rejected('damaged_sound', 'samples that are not finite')
+  if np.abs(wave).max(initial=0) < SILENCE:
+    raise Rejected('silent')
+  return wave
+
+
+def _streams(path) -> set[str]:
+  try:
+    with av.open(str(path)) as container:
+      return {stream.type for stream in container.streams}
+  except (av.error.FFmpegError, OSError, ValueError):
+    return set()
+
+
+def _track(source: ClipSource, landmarker: Landmarker) -> tracking.Track:
+  try:
+    track = tracking.track(video.stream(source.video_path), landmarker)
+  except InputError as error:
+    raise Rejected('damaged_video', str(error)) from None
+  if track is None:
+    raise Rejected('no_face')
+  seconds = track.total / schema.FRAME_RATE
+  kept = track.valid.sum() / track.total
+  if kept < MIN_KEPT:
+    raise Rejected('face_lost', f'the longest track covers {kept:.0%} of {seconds:.1f} s')
+  if track.valid.sum() / schema.FRAME_RATE < MIN_SECONDS:
+    raise Rejected('too_short', f'{seconds:.2f} s')
+  return track
+
+
+def _check_lengths(sound: float, picture: float) -> None:
+  if abs(sound - picture) > max(LENGTH_TOLERANCE, picture / 20):
+    raise Rejected('lengths_differ', f'{sound:.2f} s of sound, {picture:.2f} s of picture')
+
+
+def _check_fit(fit: fitting.Fit, error: float) -> None:
+  yaw = float(np.median(np.abs(fit.motion[:, 1])))
+  if yaw > MAX_YAW:
+    raise Rejected('profile', f'{np.degrees(yaw):.0f} degrees')
+  if not error <= MAX_ERROR:
+    raise Rejected('bad_fit', f'{error:.1%} of the outer-eye distance')
+
+
+def _aligned(wave: np.ndarray, first: int, frames: int) -> tuple[np.ndarray, int]:
+  """Sound from sample `first` on (silence where that is before the start), and T that fits both."""
+  wave = np.pad(wave, (max(-first, 0), 0))[max(first, 0) :]
+  wave = wave[: frames * schema.SAMPLES_PER_FRAME]
+  frames = schema.frame_count(len(wave))
+  if frames / schema.FRAME_RATE < MIN_SECONDS:
+    raise Rejected('too_short', f'{frames / schema.FRAME_RATE:.2f} s of sound and picture')
+  return wave, frames
+
+
+def _record(source: ClipSource, encoder: str, wave: np.ndarray, frames: int, lag: float) -> dict:
+  features = speech.encode(wave, encoder)
+  assert len(features) == frames * schema.SPEECH_PER_FRAME
+  return {
+    'id': source.id,
+    'dataset': source.dataset,
+    'subject': source.subject,
+    'emotion': source.emotion,
+    'level': source.level,
+    'view': source.view,
+    'layout': 'arkit',
+    'speech_encoder': encoder,
+    'speech': features.astype(np.float16),
+    'audio_lag': np.float32(lag),
+    'frames': [],
+    'renderings': [],
+  }
+
+
+def _coefficients(blendshapes: np.ndarray, motion: np.ndarray, identity: np.ndarray) -> dict:
+  expression = np.delete(blendshapes, schema.BLINKS, axis=1)
+  return {'expression': expression, 'motion': motion, 'identity': identity}
+
+
+def _facts(source: ClipSource, frames: int) -> dict[str, Any]:
+  return {
+    'id': source.id,
+    'subject': source.subject,
+    'emotion': source.emotion,
+    'level': source.level,
+    'view': source.view,
+    'frames': frames,
+    'seconds': round(frames / schema.FRAME_RATE, 2),
+  }
+
+
+def _notes(track: tracking.Track, crop: tracking.Crop) -> list[str]:
+  notes = []
+  if track.faces > 1:
+    notes.append(f'{track.faces} faces: the largest track was taken')
+  if len(track.valid) < 0.95 * track.total:
+    seconds = len(track.valid) / schema.FRAME_RATE
+    notes.append(f'{seconds:.1f} s of {track.total / schema.FRAME_RATE:.1f} s show the same face')
+  if crop.side * fitting.FOCAL / fitting.DISTANCE < 64:
+    notes.append('a small face: fine for motion, coarse for lips')
+  return notes
+
+
+def _picture_shape(source: ClipSource) -> tuple[int, int]:
+  try:
+    return next(iter(video.stream(source.video_path))).shape[:2]
+  except (InputError, StopIteration) as error:
+    raise Rejected('damaged_video', str(error)) from None
+
+
+def _truth_landmarks(model: fitting.LandmarkModel, record: dict) -> np.ndarray:
+  at = schema.BLINKS[0]
+  blink = record['motion'][:, schema.BLINK]
+  weights = np.concatenate([record['expression'][:, :at], blink, record['expression'][:, at:]], 1)
+  return fitting.landmarks(model, record['identity'], weights, record['motion'])

@@ -1,0 +1,269 @@
+"""A folder of talking videos to records: the whole of `gmtalker prepare`.
+
+Clips are ingested one by one, in worker processes if asked for; the results wait in a hidden folder
+beside OUT, which is renamed to OUT when everything is in it.
+"""
+
+import difflib
+import functools
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent import futures
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from data_pipelines import build, contact_sheet, ingest, report, sources
+from data_pipelines import fit as fitting
+from data_pipelines.landmarker import Landmarker
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import speech
+from gmtalker_jax.face import render
+from gmtalker_jax.io import video
+from gmtalker_jax.io.heads import load_head
+from gmtalker_jax.types import Coefficients
+
+CONTACT_SHEET = 'contact_sheet.jpg'
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
+_RENDERED_AT_ONCE = 64  # frames: bounds the memory
+
+
+class Task(NamedTuple):
+  """What a worker does for one clip."""
+
+  source: sources.ClipSource
+  encoder: str
+  size: int  # pixels of kept frames; 0 = keep none
+  spool: Path
+
+
+class Done(NamedTuple):
+  """What a worker gives back: facts and a strip for the sheet, or why the clip was rejected."""
+
+  source: sources.ClipSource
+  facts: dict[str, Any] | None
+  strip: contact_sheet.Strip | None = None
+  code: str = ''
+  reason: str = ''
+
+
+def prepare(
+  kind: str,
+  src: str | Path,
+  out: str | Path,
+  *,
+  encoder: str = speech.DEFAULT,
+  with_frames: bool | str = False,
+  size: int = 256,
+  workers: int | None = None,
+  progress: bool = True,
+  overwrite: bool = False,
+) -> dict[str, Any]:
+  """Turns a folder of clips into records, a report and a contact sheet.
+
+  Args:
+    kind: a key of `sources.KINDS`.
+    src: the folder.
+    out: a new folder for records/, report.json and contact_sheet.jpg.
+    encoder: speech features, see data/speech.py.
+    with_frames: keep photographs and renderings of everyone (True) or of one subject (a name).
+    size: pixels of those pictures.
+    workers: processes; None = as many as there are cores, at most 2.
+    progress: show a bar on stderr.
+    overwrite: replace `out` if it exists.
+
+  Returns:
+    the report (report.make). A clip that cannot be used is in it with the reason; nothing stops.
+
+  Raises:
+    InputError: an unknown kind, encoder or subject, a folder without clips, an `out` that exists.
+      Where no clip could be used, the reasons still lie in out/report.json.
+  """
+  src, out = Path(src), Path(out)
+  _check(kind, out, size, overwrite)
+  speech.dimension(encoder)
+  clips, problems = sources.KINDS[kind](src)
+  _check_subject(with_frames, clips)
+  out.parent.mkdir(parents=True, exist_ok=True)
+  work = Path(tempfile.mkdtemp(prefix=f'.{out.name}-', dir=out.parent))
+  try:
+    keep = lambda clip: size if with_frames in (True, clip.subject) else 0  # noqa: E731
+    spool = work / 'spool'
+    spool.mkdir()
+    tasks = [Task(clip, encoder, keep(clip), spool) for clip in clips]
+    done = list(_run(tasks, workers or min(2, os.cpu_count() or 1), progress))
+    made = _write(kind, src, work, done, problems)
+    shutil.rmtree(spool)
+    _publish(work, out)
+  finally:
+    shutil.rmtree(work, ignore_errors=True)
+  if not made['accepted']:
+    worst = made['rejected'][0]
+    raise InputError(
+      f'got no usable clip in {src} ({worst["id"]}: {worst["reason"]}), expected faces and '
+      f'sound; see {out / report.REPORT}'
+    )
+  return made
+
+
+def _write(kind: str, src: Path, work: Path, done: list[Done], problems) -> dict[str, Any]:
+  """Writes records, sheet and report into `work`."""
+  taken = [d for d in done if d.facts is not None]
+  clips, note = sources.balanced_splits(d.source for d in taken)
+  accepted = [d.facts | {'split': c.split} for d, c in zip(taken, clips, strict=True)]
+  rejected = [
+    {'id': d.source.id, 'code': d.code, 'reason': d.reason, 'path': _inside(d.source, src)}
+    for d in done
+    if d.facts is None
+  ]
+  problems = [{'path': p.path, 'code': p.code, 'reason': p.sentence} for p in problems]
+  if taken:
+    splits = {
+      name: _records([c for c in clips if c.split == name], work / 'spool')
+      for name in ('train', 'test')
+    }
+    build.write_records(splits, work, kind)
+    contact_sheet.save([d.strip for d in taken], work / CONTACT_SHEET)
+  made = report.make(kind, accepted, rejected, problems, [note] if note else [])
+  report.save(made, work)
+  return made
+
+
+def _run(tasks: list[Task], workers: int, progress: bool) -> Iterator[Done]:
+  """Ingests all clips, in order."""
+  bar = functools.partial(
+    tqdm, total=len(tasks), desc='prepare', unit='clip', disable=not progress, delay=0.1
+  )
+  if workers <= 1 or len(tasks) <= 1:
+    yield from bar(map(work_on, tasks))
+    return
+  # A forked JAX may hang, so workers start fresh.
+  context = multiprocessing.get_context('spawn')
+  with futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+    yield from bar(pool.map(work_on, tasks))
+
+
+def work_on(task: Task) -> Done:
+  """One clip: ingests it and spools its record and its pictures."""
+  source = task.source
+  try:
+    clip = ingest.ingest(source, _tools(task.encoder))
+    strip = _spool(task, clip)
+    return Done(clip.source, clip.facts, strip)
+  except ingest.Rejected as why:
+    return Done(source, None, code=why.code, reason=str(why))
+
+
+@functools.cache
+def _tools(encoder: str) -> ingest.Tools:
+  model = fitting.LandmarkModel.of(_head())
+  return ingest.Tools(Landmarker(), model, encoder)
+
+
+@functools.cache
+def _head():
+  return load_head()
+
+
+def _spool(task: Task, clip: ingest.Ingested) -> contact_sheet.Strip:
+  """A second pass over the video, for pictures only: the first one held no frames."""
+  record, frames = clip.record, len(clip.record['motion'])
+  shown = contact_sheet.choose(frames)
+  pictures, lengths = {}, []
+  path = task.spool / f'{clip.source.id}.npz'
+  with path.with_suffix('.jpegs').open('wb') as blob:
+    for at, frame in enumerate(video.stream(clip.source.video_path)):
+      at -= clip.start
+      if not 0 <= at < frames or not (task.size or at in shown):
+        continue
+      if at in shown:
+        pictures[at] = clip.crop.cut(frame, contact_sheet.CELL)
+      if task.size:
+        ok, jpeg = cv2.imencode('.jpg', clip.crop.cut(frame, task.size)[..., ::-1], _JPEG)
+        assert ok
+        lengths.append(blob.write(jpeg.tobytes()))
+  del record['frames'], record['renderings']
+  np.savez(path, **record, jpeg_lengths=np.array(lengths, np.int64), size=task.size)
+  renderings = _render(record, shown, contact_sheet.CELL)
+  label = _label(clip)
+  strips = np.stack([pictures[at] for at in shown])
+  return contact_sheet.Strip(label, strips, renderings, clip.landmarks[shown])
+
+
+def _label(clip: ingest.Ingested) -> str:
+  facts = clip.facts
+  text = f'{facts["id"]}   error {facts["landmark_error"]:.1%}'
+  return text + f'   sound {facts["audio_lag"]:+.2f} s   {facts["seconds"]:.1f} s'
+
+
+def _records(clips: list[sources.ClipSource], spool: Path) -> Iterator[dict[str, Any]]:
+  """Records of the spooled clips, one in memory at a time."""
+  for clip in clips:
+    path = spool / f'{clip.id}.npz'
+    with np.load(path, allow_pickle=False) as file:
+      record = {name: file[name] for name in file.files}
+    lengths, size = record.pop('jpeg_lengths'), int(record.pop('size'))
+    record = {k: v.item() if v.ndim == 0 and v.dtype.kind == 'U' else v for k, v in record.items()}
+    blob = path.with_suffix('.jpegs').read_bytes()
+    ends = np.cumsum(lengths)
+    record['frames'] = [blob[e - n : e] for e, n in zip(ends, lengths, strict=True)]
+    record['renderings'] = list(_encoded_renderings(record, size)) if size else []
+    yield record
+
+
+def _encoded_renderings(record, size: int) -> Iterator[bytes]:
+  frames = len(record['motion'])
+  for start in range(0, frames, _RENDERED_AT_ONCE):
+    for picture in _render(record, slice(start, start + _RENDERED_AT_ONCE), size):
+      ok, png = cv2.imencode('.png', picture[..., ::-1])
+      assert ok
+      yield png.tobytes()
+
+
+def _render(record, frames, size: int) -> np.ndarray:
+  coefficients = Coefficients(record['expression'][frames], record['motion'][frames])
+  batch = min(16, len(coefficients.motion))
+  identity = jnp.asarray(record['identity'])
+  return render.render_frames(_head(), identity, coefficients, size, batch)
+
+
+def _check(kind: str, out: Path, size: int, overwrite: bool) -> None:
+  if kind not in sources.KINDS:
+    near = difflib.get_close_matches(kind, sources.KINDS, 1)
+    hint = f'; did you mean {near[0]!r}?' if near else ''
+    raise InputError(f'got kind {kind!r}, expected one of {", ".join(sources.KINDS)}{hint}')
+  if size < 32:
+    raise InputError(f'got size {size}, expected at least 32 pixels')
+  if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
+    raise InputError(f'got {out} which exists, expected a new folder, choose another or remove it')
+
+
+def _check_subject(with_frames: bool | str, clips: list[sources.ClipSource]) -> None:
+  people = sorted({clip.subject for clip in clips})
+  if isinstance(with_frames, str) and with_frames not in people:
+    near = difflib.get_close_matches(with_frames, people, 1)
+    hint = f'; did you mean {near[0]!r}?' if near else f'; there are {", ".join(people[:20])}'
+    raise InputError(f'got frames of {with_frames!r}, expected a person of the clips{hint}')
+
+
+def _inside(clip: sources.ClipSource, src: Path) -> str:
+  return str(clip.video_path.relative_to(src))
+
+
+def _publish(work: Path, out: Path) -> None:
+  if out.exists():
+    old = Path(tempfile.mkdtemp(prefix=f'.{out.name}-old-', dir=out.parent))
+    out.rename(old / out.name)
+    work.chmod(0o755)
+    work.rename(out)
+    shutil.rmtree(old)
+    return
+  work.chmod(0o755)
+  work.rename(out)

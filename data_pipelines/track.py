@@ -1,0 +1,141 @@
+"""One face through a clip: landmarks frame by frame, the longest steady track, and a fixed crop."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from data_pipelines import fit as fitting
+from data_pipelines.landmarker import OUTER_EYES, Face, Landmarker, region_of
+
+_GAP = 10  # frames that the face may be lost for without ending a track
+_JUMP = 0.6  # sides of the face's region that it may move between frames (a cut moves it further)
+_CROP_FRAMES = 24  # frames that place the crop
+
+
+class Crop(NamedTuple):
+  """The fixed square of a clip that is the picture of the camera: centre [2] and side, pixels."""
+
+  centre: np.ndarray
+  side: float
+
+  def to_units(self, points: np.ndarray) -> np.ndarray:
+    """Pixels of the video [..., 2] to crop units (x right, y up, from the middle, in sides)."""
+    return ((points - self.centre) / self.side * np.array([1, -1])).astype(np.float32)
+
+  def cut(self, frame: np.ndarray, size: int) -> np.ndarray:
+    """The crop of a frame, uint8 [size, size, 3]; beyond the edge the frame is repeated."""
+    scale = self.side / size
+    low = self.centre - self.side / 2 + scale / 2 - 0.5
+    inverse = np.array([[scale, 0, low[0]], [0, scale, low[1]]])
+    if scale > 2:  # bilinear sampling would skip pixels
+      small = cv2.resize(frame, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
+      low = (self.centre - self.side / 2) / scale
+      frame, inverse = small, np.array([[1, 0, low[0]], [0, 1, low[1]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(
+      frame, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+class Track(NamedTuple):
+  """A face followed: landmarks [T, 478, 2] in pixels, scores [T, 52], valid [T] bool.
+
+  `start` is the frame of the clip that the track begins at, `total` the frames of the clip, and
+  `faces` the most faces that were seen at once where the face was looked for. Rows that are not
+  valid hold zeros.
+  """
+
+  landmarks: np.ndarray
+  scores: np.ndarray
+  valid: np.ndarray
+  start: int
+  total: int
+  faces: int
+
+
+def track(frames: Iterable[np.ndarray], landmarker: Landmarker) -> Track | None:
+  """Follows the largest face of a clip, uint8 [H, W, 3] RGB frames; None where there is none.
+
+  A face that jumps is another face or another shot: the track that shows the most of a face (area
+  times frames) is kept, and the rest of the clip is not part of it.
+  """
+  landmarker.reset()
+  faces, crowd = [], 0
+  for i, frame in enumerate(frames):
+    faces.append(landmarker.track(frame))
+    if i in (0, 25):
+      crowd = max(crowd, len(landmarker.detect(frame)))
+  spans = _spans(faces)
+  if not spans:
+    return None
+  start, end = max(spans, key=lambda span: _weight(faces[span[0] : span[1]]))
+  kept = faces[start:end]
+  valid = np.array([face is not None for face in kept])
+  landmarks = np.stack([face.landmarks[:, :2] if face else _NO_LANDMARKS for face in kept])
+  scores = np.stack([face.scores if face else _NO_SCORES for face in kept])
+  return Track(landmarks, scores, valid, start, len(faces), crowd)
+
+
+def place(model: fitting.LandmarkModel, track: Track) -> Crop:
+  """The square in which the head is as large and as central as the camera sees it at rest.
+
+  Then the translations of the clip are about zero, and the head is about 0.43 of the side wide.
+  """
+  points = track.landmarks[track.valid]
+  points = points[np.unique(np.linspace(0, len(points) - 1, _CROP_FRAMES).astype(int))]
+  eyes = np.linalg.norm(points[:, OUTER_EYES[0]] - points[:, OUTER_EYES[1]], axis=-1)
+  crop = Crop(points.mean((0, 1)), float(eyes.max()) / 0.2)
+  for _ in range(4):  # a fixed point: the perspective depends on the crop a little
+    pose = fitting.initial_pose(model.mean, crop.to_units(points))
+    x, y, z = np.median(pose.translation, axis=0)
+    scale = crop.side * fitting.FOCAL / fitting.DISTANCE
+    side = crop.side * fitting.DISTANCE / (fitting.DISTANCE - z)
+    crop = Crop(crop.centre + scale * np.array([x, -y]), float(side))
+  return crop
+
+
+def fit_track(model: fitting.LandmarkModel, track: Track, crop: Crop) -> fitting.Fit:
+  """Fits the valid frames of a track; in between, coefficients are interpolated."""
+  valid = np.flatnonzero(track.valid)
+  some = fitting.fit(model, crop.to_units(track.landmarks[valid]), track.scores[valid])
+
+  def fill(rows: np.ndarray) -> np.ndarray:
+    flat = rows.reshape(len(rows), -1)
+    frames = np.arange(len(track.valid))
+    columns = [np.interp(frames, valid, column) for column in flat.T]
+    return np.stack(columns, 1).reshape(len(frames), *rows.shape[1:]).astype(np.float32)
+
+  return some._replace(
+    blendshapes=fill(some.blendshapes), motion=fill(some.motion), landmarks=fill(some.landmarks)
+  )
+
+
+_NO_LANDMARKS = np.zeros((478, 2), np.float32)
+_NO_SCORES = np.zeros(52, np.float32)
+
+
+def _spans(faces: list[Face | None]) -> list[tuple[int, int]]:
+  """Runs [start, end) of the same face, cut where it jumps or is lost for long."""
+  spans, last = [], None
+  for i, face in enumerate(faces):
+    if face is None:
+      continue
+    region = region_of(face.landmarks)
+    steady = last is not None and i - last[0] <= _GAP and _near(region, last[1])
+    if steady:
+      spans[-1] = (spans[-1][0], i + 1)
+    else:
+      spans.append((i, i + 1))
+    last = i, region
+  return spans
+
+
+def _near(a, b) -> bool:
+  side = max(a.side, b.side)
+  return np.linalg.norm(a.centre - b.centre) < _JUMP * side and min(a.side, b.side) > side / 1.6
+
+
+def _weight(faces: list[Face | None]) -> float:
+  return sum(region_of(face.landmarks).side ** 2 for face in faces if face is not None)

@@ -21,55 +21,50 @@ class Bust(NamedTuple):
 
 def build(look: Appearance, vertices: np.ndarray, triangles: np.ndarray) -> Bust:
   """Builds the bust under the neck of a person's neutral head [V, 3]."""
-  neck = _neck_ring(vertices, triangles)
-  body = _loft(_body_rings(look, neck), cloth=0.0)
-  shirt = _loft(_shirt_rings(look, neck), cloth=1.0)
+  skin = vertices[np.unique(triangles)]
+  low = skin[:, 1].min()
+  body = _loft(_body_rings(low, _section(skin, low + 0.12)), cloth=0.0)
+  shirt = _loft(_shirt_rings(look, low, _section(skin, low + 0.11)), cloth=1.0)
   return _join(body, shirt)
 
 
-def _neck_ring(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-  """The cross-section of the neck just above its cut: (centre x, z, half width, half depth, y)."""
-  skin = vertices[np.unique(triangles)]
-  low = skin[:, 1].min()
-  ring = skin[skin[:, 1] < low + 0.10]
+def _section(vertices: np.ndarray, y: float) -> tuple[float, float, float]:
+  """The neck's section at a height: centre z, half width, half depth."""
+  ring = vertices[np.abs(vertices[:, 1] - y) < 0.035]
   x, z = ring[:, 0], ring[:, 2]
-  return np.array([0.0, (z.max() + z.min()) / 2, np.abs(x).max(), np.ptp(z) / 2, low])
+  return (z.max() + z.min()) / 2, np.abs(x).max(), np.ptp(z) / 2
 
 
-def _ellipse(
-  centre_z: float, half_width: float, half_depth: float, y, power: float = 2.0
-) -> np.ndarray:
+def _ellipse(z: float, half_width: float, half_depth: float, y, power: float = 2.0) -> np.ndarray:
   angle = np.linspace(-np.pi, np.pi, AROUND)
   s, c = np.sin(angle), np.cos(angle)
   s, c = np.sign(s) * np.abs(s) ** (2 / power), np.sign(c) * np.abs(c) ** (2 / power)
-  return np.stack([half_width * s, np.broadcast_to(y, s.shape), centre_z + half_depth * c], -1)
+  return np.stack([half_width * s, np.broadcast_to(y, s.shape), z + half_depth * c], -1)
 
 
-def _body_rings(look: Appearance, neck: np.ndarray) -> list[np.ndarray]:
-  _, z, width, depth, low = neck
+def _body_rings(low: float, neck: tuple[float, float, float]) -> list[np.ndarray]:
+  """Bare skin from the cut of the neck down into the shirt."""
+  z, width, depth = neck
+  heights = low + np.array((0.13, 0.07, 0.0, -0.1, -0.25, -0.45))
+  widths, depths = (0.93, 0.97, 1.0, 1.02, 1.05, 1.1), (0.90, 0.96, 1.0, 1.08, 1.2, 1.3)
   return [
-    _ellipse(z, width * 0.95, depth * 0.95, low + 0.10),
-    _ellipse(z, width * 1.0, depth * 1.0, low),
-    _ellipse(z, width * 1.18, depth * 1.08, low - 0.08),
-    _ellipse(z, width * 1.7, depth * 1.2, low - 0.17),
-    _ellipse(z, width * 2.4, depth * 1.35, low - 0.27),
+    _ellipse(z, width * w, depth * d, y) for y, w, d in zip(heights, widths, depths, strict=True)
   ]
 
 
-def _shirt_rings(look: Appearance, neck: np.ndarray) -> list[np.ndarray]:
+def _shirt_rings(look: Appearance, low: float, neck) -> list[np.ndarray]:
   """A collar that dips in front, shoulders that slope, a chest."""
-  _, z, width, depth, low = neck
+  z, width, depth = neck
   angle = np.linspace(-np.pi, np.pi, AROUND)
-  dip = 0.10 if look.neckline == 'crew' else 0.30
-  sag = -dip * np.clip(np.cos(angle), 0, 1) ** (2 if look.neckline == 'crew' else 4)
-  broad = 1.0 if look.woman else 1.13
-  rings = []
-  for out, drop, deep in ((1.14, 0.02, 1.10), (1.19, 0.06, 1.16), (1.25, 0.05, 1.22), (1.26, -0.01, 1.22),
-                          (1.34, -0.03, 1.27)):  # fmt: skip
-    rings.append(_ellipse(z, width * out + 0.02, depth * deep + 0.02, low - 0.02 + drop + sag))
-  for out, drop, deep, keep in ((0.50, 0.12, 0.40, 0.75), (0.78, 0.20, 0.46, 0.5), (1.05, 0.30, 0.50, 0.3),
-                                (1.22, 0.42, 0.54, 0.1), (1.28, 0.62, 0.58, 0.0), (1.30, 1.1, 0.60, 0.0)):  # fmt: skip
-    rings.append(_ellipse(z, out * broad, deep, low - drop + keep * sag, 2.2))
+  crew = look.neckline == 'crew'
+  sag = -(0.05 if crew else 0.24) * np.clip(np.cos(angle), 0, 1) ** (2 if crew else 4)
+  broad = 1.0 if look.woman else 1.12
+  collar = ((-0.01, 0.08), (0.015, 0.105), (0.04, 0.09), (0.045, 0.035), (0.07, 0.0))
+  rings = [_ellipse(z, width + o, depth + 0.01 + o, low + up + sag) for o, up in collar]
+  slope = ((0.66, 0.50, 0.07, 0.85), (0.86, 0.52, 0.15, 0.6), (1.04, 0.53, 0.23, 0.4),
+           (1.17, 0.54, 0.34, 0.2), (1.25, 0.55, 0.50, 0.0), (1.30, 0.56, 1.0, 0.0))  # fmt: skip
+  for out, deep, drop, keep in slope:
+    rings.append(_ellipse(z, out * broad, max(deep, depth + 0.09), low - drop + keep * sag, 2.2))
   return rings
 
 

@@ -79,14 +79,14 @@ def paint(look: Appearance, landmarks: np.ndarray, scalp: np.ndarray) -> Canvas:
   lips = _polygon(marks[list(LIPS_OUTER)], 2.0)
   albedo = _complexion(look, marks, rng)
   albedo = _mix(albedo, _lip_colour(look, lips, marks, rng), 0.9 * lips)
-  albedo = _mix(albedo, np.asarray(look.hair) * 0.5 + np.asarray(look.skin) * 0.12, 0.95 * scalp)
+  albedo = _mix(albedo, np.asarray(look.hair) * 0.5 + np.asarray(look.skin) * 0.03, 0.97 * scalp)
   albedo = _eyelids(albedo, look, marks)
   brows = _brows(look, marks, rng)
   albedo = _mix(albedo, np.asarray(look.hair) * 0.55, brows)
   oil = _blob(marks, 4, 0.10) + 0.7 * _blob(marks, 9, 0.22) + 0.4 * _blob(marks, 152, 0.12)
   gloss = np.clip(0.35 + 0.25 * oil + 0.45 * lips - 0.3 * scalp - 0.3 * brows, 0, 1)
-  pores = (0.0011 * _noise(rng, 1.5) + 0.0012 * _noise(rng, 4)) * (1 - 0.6 * lips)
-  pores += lips * 0.004 * _noise(rng, 3.0, stretch=6) * 0.5
+  pores = (0.00028 * _noise(rng, 1.5) + 0.00035 * _noise(rng, 4)) * (1 - 0.6 * lips)
+  pores += lips * 0.0006 * _noise(rng, 3.0, stretch=6)
   return Canvas(
     albedo.astype(np.float32), gloss.astype(np.float32), pores.astype(np.float32), _wrinkles(marks)
   )

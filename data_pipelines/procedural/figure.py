@@ -9,7 +9,8 @@ import numpy as np
 from data_pipelines.procedural import bust, canvas, hair
 from data_pipelines.procedural.appearance import Appearance
 from gmtalker_jax.data import schema
-from gmtalker_jax.face import morphable, render
+from gmtalker_jax.face import camera as cameras
+from gmtalker_jax.face import morphable, raster, render
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.types import Coefficients
 
@@ -145,17 +146,15 @@ def _under_chin(torso: bust.Bust) -> np.ndarray:
 
 
 def _inside_mouth(mean: np.ndarray, skin: np.ndarray, marks: np.ndarray) -> np.ndarray:
-  """[V] 0..1: how deep skin lies behind the lips."""
-  inside = np.zeros(len(mean))
-  lips = marks[13] / 2 + marks[14] / 2
-  x, y, z = (mean - lips).T
-  near = (np.abs(x) < 0.24) & (y > -0.32) & (y < 0.22)
-  front = lips[2] - 1.1 * x**2 - 0.045  # the arch of the lips
-  inside[near] = np.clip((front - mean[:, 2])[near] / 0.03, 0, 1)
-  outer = np.zeros(len(mean))
-  normals = np.asarray(render.normals(jnp.asarray(mean), jnp.asarray(skin)))
-  outer[near] = np.clip(normals[near, 2] * 2, 0, 1) * (np.abs(y)[near] > 0.12)
-  return inside * (1 - outer)
+  """[V] 0..1: how deep skin lies behind the closed lips (and in the nostrils)."""
+  size = 192
+  seen = cameras.project(cameras.DEFAULT, jnp.asarray(mean), size)
+  front = np.asarray(raster.rasterize(seen, jnp.asarray(skin), size).depth)
+  column, row = np.clip(np.asarray(seen[:, :2]).astype(int), 0, size - 1).T
+  buried = np.asarray(seen[:, 2]) - front[row, column]
+  x, y, _ = (mean - (marks[13] + marks[14]) / 2).T
+  near = (np.abs(x) < 0.25) & (y > -0.30) & (y < 0.22)
+  return np.where(near, np.clip((buried - 0.035) / 0.03, 0, 1), 0.0)
 
 
 def _occlusion(mean: np.ndarray, neutral: np.ndarray, inside: np.ndarray) -> np.ndarray:

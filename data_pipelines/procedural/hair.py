@@ -32,14 +32,15 @@ class Cut(NamedTuple):
 
 
 CUTS = {
-  'crop': Cut(0.25, 0.30, 0.9, 0.20, 0.035, 900, 0.045),
-  'swept': Cut(0.9, 0.15, -0.35, 0.36, 0.085, 800, 0.055, swept=True),
-  'parted': Cut(0.9, 0.55, -0.2, 0.40, 0.07, 800, 0.055),
-  'bob': Cut(0.75, 0.85, -0.22, 0.98, 0.095, 900, 0.07),
-  'long': Cut(0.70, 0.85, -0.30, 1.55, 0.10, 950, 0.075),
-  'back': Cut(0.10, 0.10, -1.0, 0.60, 0.045, 800, 0.055),
+  'crop': Cut(0.30, 0.25, 0.8, 0.16, 0.035, 1100, 0.040),
+  'swept': Cut(0.75, 0.12, -0.60, 0.34, 0.085, 1000, 0.045, swept=True),
+  'parted': Cut(0.9, 0.45, -0.5, 0.38, 0.07, 1000, 0.045),
+  'bob': Cut(0.85, 0.75, -0.40, 0.62, 0.085, 800, 0.060),
+  'long': Cut(0.85, 0.75, -0.40, 0.66, 0.090, 800, 0.060),
+  'back': Cut(0.10, 0.10, -1.0, 0.60, 0.045, 900, 0.050),
 }
 SEGMENTS = 7
+HANGING = {'bob': -0.36, 'long': -1.05}  # height where the locks beside and behind the face end
 
 
 class Locks(NamedTuple):
@@ -75,7 +76,10 @@ def grow(look: Appearance, mean: np.ndarray, person: np.ndarray, triangles: np.n
   roots = _roots(cut, mean, person, triangles, rng)
   skull = _skull(mean, person, triangles)
   paths = _comb(cut, look, roots, skull, rng)
-  return _ribbons(paths, cut, rng)
+  locks = _ribbons(paths, cut, rng)
+  if look.style in HANGING:
+    locks = _join(locks, _curtain(HANGING[look.style], skull, rng))
+  return locks
 
 
 def _roots(cut: Cut, mean, person, triangles, rng) -> np.ndarray:
@@ -149,6 +153,41 @@ def _comb(cut: Cut, look: Appearance, roots: np.ndarray, skull, rng) -> np.ndarr
   return np.stack(paths, 1)
 
 
+def _curtain(end: float, skull, rng) -> Locks:
+  """Locks that hang beside the face, and behind the neck where they show their shaded inside."""
+  beside, behind = 170, 90
+  angle = np.r_[rng.uniform(1.18, 1.95, beside) * rng.choice([-1, 1], beside),
+                np.pi + rng.uniform(-1.25, 1.25, behind)]  # fmt: skip
+  back = np.arange(beside + behind) >= beside
+  start = np.where(back, 0.1, rng.uniform(0.25, 0.60, len(angle)))
+  t = np.linspace(0, 1, SEGMENTS + 1)
+  y = start[:, None] + (end * rng.uniform(0.86, 1.04, (len(angle), 1)) - start[:, None]) * t
+  wave = 0.018 * np.sin(9 * y + 3 * angle[:, None] + rng.uniform(0, 1.5, (len(angle), 1)))
+  layer = rng.uniform(0, 0.075, (len(angle), 1)) * np.minimum(1, 3 * t)
+  around = np.stack([np.sin(angle), np.full(len(angle), 0.0), np.cos(angle)], -1)
+  top = CENTRE + around * 0.4 + np.array((0, 1, 0)) * (start - CENTRE[1])[:, None]
+  radius = np.maximum(skull(np.maximum(top, [-9, 0.25, -9]))[:, None] * 0.99, 0.49) + layer + wave
+  radius = radius + 0.03 * np.sin(np.pi * t) - (0.10 if end > -0.6 else 0.04) * t**4
+  angle = angle[:, None] + np.where(back, 0, 0.06 * np.sign(angle))[:, None] * np.sin(np.pi * t)
+  x, z = radius * np.sin(angle), 0.85 * radius * np.cos(angle) + 0.02
+  paths = np.stack([x, y, z], -1)
+  locks = _ribbons(paths, Cut(0, 0, 0, 0, 0, 0, 0.085), rng)
+  inside = np.repeat(back, (SEGMENTS + 1) * 2)
+  locks = locks._replace(
+    normals=np.where(inside[:, None], -locks.normals, locks.normals),
+    occlusion=locks.occlusion * np.where(inside, 0.30, 1.0),
+  )
+  turned = inside[locks.triangles[:, 0]]
+  locks.triangles[turned] = locks.triangles[turned][:, ::-1]
+  return locks
+
+
+def _join(a: Locks, b: Locks) -> Locks:
+  lift = np.array((np.floor(a.coordinates[:, 0].max()) + 1, 0))
+  b = b._replace(coordinates=b.coordinates + lift, triangles=b.triangles + len(a.points))
+  return Locks(*(np.concatenate(pair) for pair in zip(a, b, strict=True)))
+
+
 def _off_the_face(points: np.ndarray, cut: Cut) -> np.ndarray:
   """Long hair hangs beside and behind the face, in front of the ears."""
   if cut.length < 0.5:
@@ -172,7 +211,7 @@ def _ribbons(paths: np.ndarray, cut: Cut, rng) -> Locks:
   normal = _unit(np.cross(across, along))
   t = np.linspace(0, 1, steps)
   width = (
-    cut.width * rng.uniform(0.6, 1.2, (count, 1)) * np.minimum(1, 0.5 + 2 * t) * (1 - t**2.2 * 0.93)
+    cut.width * rng.uniform(0.6, 1.2, (count, 1)) * np.minimum(1, 0.5 + 2 * t) * (1 - t**3 * 0.85)
   )
   left, right = (paths + s * across * width[..., None] / 2 for s in (-1, 1))
   points = np.stack([left, right], 2)  # [locks, steps, 2, 3]

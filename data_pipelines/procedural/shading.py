@@ -50,8 +50,8 @@ def studio(key_side: float) -> Studio:
   directions = jnp.array([[0.62 * key_side, 0.50, 0.72], [-0.75 * key_side, 0.10, 0.70],
                           [-0.85 * key_side, 0.45, -0.55]])  # fmt: skip
   directions /= jnp.linalg.norm(directions, axis=-1, keepdims=True)
-  colours = jnp.array([[1.95, 1.72, 1.50], [0.36, 0.40, 0.46], [0.85, 0.88, 0.95]])
-  return Studio(directions, colours, jnp.array([0.42, 0.43, 0.46]), jnp.array([0.20, 0.16, 0.14]))
+  colours = jnp.array([[1.25, 1.10, 0.96], [0.20, 0.22, 0.26], [0.70, 0.72, 0.78]])
+  return Studio(directions, colours, jnp.array([0.26, 0.265, 0.28]), jnp.array([0.12, 0.095, 0.085]))
 
 
 def shade(pixels: Pixels, paint: Paint, lights: Studio, pixel: float) -> jax.Array:
@@ -62,7 +62,7 @@ def shade(pixels: Pixels, paint: Paint, lights: Studio, pixel: float) -> jax.Arr
   out = jnp.where(kind == HAIR, _hair(pixels, paint, lights), skin)
   out = jnp.where((kind == LEFT_EYE) | (kind == RIGHT_EYE), eye, out)
   out = jnp.where((kind == UPPER_TEETH) | (kind == LOWER_TEETH), _teeth(pixels, lights), out)
-  out = jnp.where(kind == TONGUE, _matte(pixels, lights, jnp.array([0.36, 0.12, 0.11])) * 0.6, out)
+  out = jnp.where(kind == TONGUE, _matte(pixels, lights, jnp.array([0.34, 0.10, 0.10])) * 0.45, out)
   out = jnp.where(kind == CLOTH, _cloth(pixels, paint, lights), out)
   return jnp.where(kind == LASH, paint.hair * 0.10, out)
 
@@ -89,12 +89,14 @@ def sample(texture: jax.Array, coordinates: jax.Array) -> jax.Array:
 
 def _skin(pixels: Pixels, paint: Paint, lights: Studio, pixel: float) -> jax.Array:
   painted = sample(paint.canvas, pixels.coordinates)
+  painted = jax.lax.optimization_barrier(painted)  # else every use looks it up again
   albedo, gloss, pores = painted[..., :3], painted[..., 3:4], painted[..., 4]
   depth = (painted[..., 5:7] * jnp.clip(pixels.wrinkles, 0, 1.2)).sum(-1)
   inside = jnp.clip(pixels.extra[..., :1], 0, 1)
-  albedo = albedo * (1 - inside) + inside * jnp.array([0.20, 0.035, 0.03])
+  albedo = albedo * (1 - inside) + inside * jnp.array([0.10, 0.016, 0.014])
   albedo = albedo * (1 + jnp.clip(depth * 45, -0.45, 0.1)[..., None] * jnp.array([0.7, 1.0, 1.0]))
   normal = _bump(pixels.normal, pores + depth, pixels.material == SKIN, pixel)
+  normal = jax.lax.optimization_barrier(normal)
   light = _ambient(normal, lights) * pixels.occlusion[..., None]
   bleed = jnp.array([0.42, 0.22, 0.15])
   shine = 0.0
@@ -103,8 +105,8 @@ def _skin(pixels: Pixels, paint: Paint, lights: Studio, pixel: float) -> jax.Arr
     wrapped = jnp.clip((cosine + bleed) / (1 + bleed), 0, 1) ** 1.25
     seen = pixels.shadow[..., None] if k == 0 else pixels.occlusion[..., None]
     light += lights.colours[k] * wrapped * (seen * (1 - 0.25 * bleed) + 0.25 * bleed)
-    lobe = _highlight(normal, lights.directions[k], 22.0) * 0.6
-    lobe += _highlight(normal, lights.directions[k], 70.0)
+    lobe = _highlight(normal, lights.directions[k], 22) * 0.6
+    lobe += _highlight(normal, lights.directions[k], 64)
     shine += lights.colours[k] * lobe * seen
   edge = (1 - jnp.clip(normal[..., 2:], 0, 1)) ** 3
   open_light = pixels.occlusion[..., None] * (1 - inside)
@@ -141,8 +143,8 @@ def _eye(pixels: Pixels, paint: Paint, lights: Studio) -> jax.Array:
   lit = _matte(pixels, lights, colour) * lids * corners
   normal = pixels.normal
   mirrored = _unit(2 * normal[..., 2:] * normal - jnp.array([0.0, 0.0, 1.0]))
-  window = _unit(lights.directions[0] * jnp.array([0.55, 0.85, 1.2]))
-  catch = _step(0.955, 0.975, (mirrored @ window)[..., None]) * 1.6
+  window = _unit(lights.directions[0] * jnp.array([0.55, 0.62, 1.2]))
+  catch = _step(0.93, 0.96, (mirrored @ window)[..., None]) * 1.6
   other = _step(0.975, 0.99, (mirrored @ _unit(lights.directions[1]))[..., None]) * 0.18
   return lit + (catch + other) * (radius < 0.62)
 
@@ -163,7 +165,7 @@ def _hair(pixels: Pixels, paint: Paint, lights: Studio) -> jax.Array:
     seen = pixels.shadow[..., None] if k == 0 else 1.0
     light += lights.colours[k] * cosine * occlusion * seen
     half = _unit(lights.directions[k] + jnp.array([0.0, 0.0, 1.0]))
-    for shift, power, gain in ((0.06, 60.0, 0.055), (-0.10, 14.0, 0.0)):
+    for shift, power, gain in ((0.06, 60, 0.055), (-0.10, 14, 0.0)):
       tilted = _unit(tangent + normal * (shift + 0.16 * (strand - 0.5)))
       sine = jnp.sqrt(jnp.clip(1 - (tilted @ half) ** 2, 0, 1))[..., None]
       tint = jnp.ones(3) if gain else paint.hair * 1.4
@@ -202,7 +204,7 @@ def _ambient(normal: jax.Array, lights: Studio) -> jax.Array:
   return lights.sky * up + lights.ground * (1 - up)
 
 
-def _highlight(normal: jax.Array, direction: jax.Array, power: float) -> jax.Array:
+def _highlight(normal: jax.Array, direction: jax.Array, power: int) -> jax.Array:
   half = _unit(direction + jnp.array([0.0, 0.0, 1.0]))
   cosine = jnp.clip(normal @ half, 0, 1)[..., None]
   fresnel = 0.35 + 0.65 * (1 - jnp.clip(normal[..., 2:], 0, 1)) ** 2

@@ -6,12 +6,15 @@ no real person, any size; the same seed makes the same files.
 
 examples:
   gmtalker corpus --out corpus --people 2 --sentences 3
-  gmtalker corpus --out corpus --people 8 --sentences 30 --size 256 --seed 1
+  gmtalker corpus --out corpus --people 8 --sentences 30 --size 512 --seed 1
+
+A run that was cut off goes on when the same command is given again.
 """
 
 from collections.abc import Sequence
 
 from gmtalker_jax.cli import arguments
+from gmtalker_jax.cli.arguments import count
 
 
 def main(argv: Sequence[str]) -> int:
@@ -19,22 +22,19 @@ def main(argv: Sequence[str]) -> int:
   parser = arguments.Parser('corpus', __doc__)
   add = parser.add_argument
   add('--out', required=True, metavar='DIR', help='a new or empty folder')
-  add('--people', type=arguments.count, default=2, help='invented people (default 2)')
-  add('--sentences', type=arguments.count, default=3, help='per emotion and level (default 3)')
-  add('--portrait-sentences', type=arguments.count, default=2, help='with pictures, of the star')
-  add('--size', type=arguments.count, default=256, help='pixels (default 256)')
+  add('--people', type=count, default=2, help='seated people; the first is the star (default 2)')
+  add('--sentences', type=count, default=3, help='for training, per emotion and level (default 3)')
+  add('--portrait-sentences', type=count, default=2, help='more of them for the star (default 2)')
+  add('--test-sentences', type=count, default=1, help='held out, per emotion and level (default 1)')
+  add('--stage-people', type=count, default=3, help='people on a stage, LRS3 (default 3)')
+  add('--stage-clips', type=count, default=12, help='clips of each of them (default 12)')
+  add('--size', type=count, default=256, help="pixels of the star's videos (default 256)")
+  add('--video-size', type=count, default=96, help="pixels of everybody else's (default 96)")
   add('--seed', type=int, default=0)
   args = parser.read(argv)
 
   from data_pipelines.procedural import corpus
 
-  corpus.build(
-    args.out,
-    people=args.people,
-    sentences=args.sentences,
-    portrait_sentences=args.portrait_sentences,
-    size=args.size,
-    seed=args.seed,
-  )
-  print(f'{args.out}: done; next: gmtalker prepare procedural {args.out} --out records')
+  corpus.build(**vars(args))
+  print(f'{args.out}: done; next: gmtalker prepare procedural {args.out}/mead --out records')
   return 0

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 COMMANDS = {
   'demo': 'everything below on a small corpus, and a report: start here',
   'speak': 'sound in, talking portrait out',
+  'voice': 'make a wav: an invented person says a text',
   'corpus': 'make the built-in corpus of invented people (video, sound, truth)',
   'prepare': 'turn videos into training records',
   'train': 'train one of the three generators',

@@ -5,6 +5,9 @@ examples:
   gmtalker speak --audio talk.mp3 --emotion "0:neutral 2:happy 4.5:angry@0.6" --out talk.mp4
   gmtalker speak --talker my_talker --audio voice.m4a --emotion sad --intensity 0.5 --seed 3
 
+  gmtalker speak --audio voice.wav --grid emotions --out eight.mp4     all emotions side by side
+  gmtalker speak --audio voice.wav --grid seeds --out ten.mp4          ten seeds side by side
+
 emotions: angry contempt disgusted fear happy neutral sad surprised; a+b is an equal blend.
 A track has keys SECONDS:EMOTION[@STRENGTH] with straight lines between them.
 The same arguments and seed give the same video. An existing --out is replaced when done.
@@ -13,8 +16,9 @@ The same arguments and seed give the same video. An existing --out is replaced w
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +26,7 @@ from gmtalker_jax.cli import arguments
 from gmtalker_jax.core.errors import InputError
 
 
-def main(argv) -> int:
+def main(argv: Sequence[str]) -> int:
   """Runs `gmtalker speak`."""
   args = _parser().read(argv)
   out = _check_out(args.out)
@@ -35,14 +39,58 @@ def main(argv) -> int:
   timeline.parse(args.emotion, args.intensity, 1)  # refuse it before the slow work
   wave = _read_sound(audio, args.audio)
   frames = schema.frame_count(len(wave))
-  weights = timeline.parse(args.emotion, args.intensity, frames)
   who = talker.load(args.talker)
-  talk = speak.speak(who, wave, weights, args.seed, args.temperature, args.motion_scale)
-  pictures = _sized(_watched(talk.frames, frames), args.size)
+  talks = {
+    label: speak.speak(
+      who,
+      wave,
+      timeline.parse(emotion, args.intensity, frames),
+      seed,
+      args.temperature,
+      args.motion_scale,
+    )
+    for label, emotion, seed in _variations(args, schema.EMOTIONS)
+  }
+  pictures = _together(talks)
+  pictures = _sized(_watched(pictures, frames), args.size)
   video.write(str(out), pictures, audio.read(args.audio, 48_000), 48_000)
+  if args.coefficients:
+    _write_coefficients(args.coefficients, talks)
   seconds, took = frames / schema.FRAME_RATE, time.monotonic() - started
   print(f'{out}: {frames} frames, {seconds:.2f} s, made in {took:.1f} s ({seconds / took:.2f}x)')
   return 0
+
+
+def _variations(args, emotions: Sequence[str]) -> list[tuple[str, str, int]]:
+  """(label, emotion track, seed) of each talk: one, or those of a grid."""
+  if args.grid == 'emotions':
+    return [(name, name, args.seed) for name in emotions]
+  if args.grid == 'seeds':
+    return [(f'seed {args.seed + i}', args.emotion, args.seed + i) for i in range(10)]
+  return [('', args.emotion, args.seed)]
+
+
+def _together(talks: Mapping[str, Any]) -> Iterator[np.ndarray]:
+  from gmtalker_jax.inference import grid
+
+  if len(talks) == 1:
+    return next(iter(talks.values())).frames
+  return grid.tile({label: talk.frames for label, talk in talks.items()})
+
+
+def _write_coefficients(path: str, talks: Mapping[str, Any]) -> None:
+  """Writes what was generated: [N, T, ...] arrays and the N labels."""
+  values = list(talks.values())
+  part = Path(path).with_name(f'.{Path(path).name}.part')
+  with part.open('wb') as file:
+    np.savez_compressed(
+      file,
+      label=np.array(list(talks), np.str_),
+      expression=np.stack([t.coefficients.expression for t in values]),
+      motion=np.stack([t.coefficients.motion for t in values]),
+      weights=np.stack([t.weights for t in values]),
+    )
+  part.replace(path)
 
 
 def _parser() -> arguments.Parser:
@@ -55,8 +103,12 @@ def _parser() -> arguments.Parser:
   add('--seed', type=int, default=0, help='another seed, another talk')
   add('--temperature', type=arguments.not_negative, default=1.0, help='0 = the most likely talk')
   add('--motion-scale', type=arguments.not_negative, default=1.0, help='0 = a still head')
-  add('--size', type=arguments.count, metavar='PX', help='resize the video (default: as trained)')
+  add(
+    '--size', type=arguments.count, metavar='PX', help='height of the video (default: as trained)'
+  )
   add('--out', default='talk.mp4', metavar='FILE', help='default talk.mp4')
+  add('--grid', choices=('emotions', 'seeds'), help='many talks in one video, with labels')
+  add('--coefficients', metavar='FILE.npz', help='write blendshapes and motion there too')
   add('--overwrite', action='store_true', help='for scripts that say so; --out is always replaced')
   return parser
 
@@ -89,4 +141,10 @@ def _sized(frames: Iterator[np.ndarray], size: int | None) -> Iterator[np.ndarra
     return iter(frames)
   import cv2
 
-  return (cv2.resize(f, (size, size), interpolation=cv2.INTER_AREA) for f in frames)
+  def resized(frame):
+    height, width = frame.shape[:2]
+    target = round(width * size / height), size
+    how = cv2.INTER_AREA if size < height else cv2.INTER_CUBIC
+    return cv2.resize(frame, target, interpolation=how)
+
+  return map(resized, frames)

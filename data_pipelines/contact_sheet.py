@@ -93,7 +93,7 @@ def _lines(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _blend(picture: np.ndarray, rendering: np.ndarray) -> np.ndarray:
   """The head over the picture: see-through, so that edges of both can be compared."""
-  mask = (rendering.max(-1, keepdims=True) > 0) * 0.62
+  mask = (rendering.max(-1, keepdims=True) > 0) * 0.55
   return (picture * (1 - mask) + rendering * mask).astype(np.uint8)
 
 

@@ -40,11 +40,14 @@ REASONS = {
 
 
 class Rejected(Exception):
-  """A clip that cannot be used: a code of REASONS and a sentence for people."""
+  """A clip that cannot be used: a code of REASONS and a sentence for people.
 
-  def __init__(self, code: str, detail: str = ''):
+  `seen` is the fitted clip where only the sound was missing: it can be shown, not learned from.
+  """
+
+  def __init__(self, code: str, detail: str = '', seen: 'Ingested | None' = None):
     super().__init__(f'{REASONS[code]}{": " if detail else ""}{detail}')
-    self.code = code
+    self.code, self.seen = code, seen
 
 
 class Tools(NamedTuple):
@@ -78,30 +81,28 @@ def ingest(source: ClipSource, tools: Tools) -> Ingested:
   """
   if source.truth_path is not None and source.dataset == 'procedural':
     return _from_truth(source, tools)
-  wave = _sound(source)
+  wave, unheard = _heard(source)
   track = _track(source, tools.landmarker)
-  _check_lengths(len(wave) / schema.SAMPLE_RATE, track.total / schema.FRAME_RATE)
+  if not unheard:
+    _check_lengths(len(wave) / schema.SAMPLE_RATE, track.total / schema.FRAME_RATE)
   crop = tracking.place(tools.model, track)
   fit = tracking.fit_track(tools.model, track, crop)
   error = float(fit.error.mean())
   _check_fit(fit, error)
-  opening = lags.lip_opening(track.landmarks, track.valid)
-  lag = lags.estimate(wave, opening, track.start)
+  facts = _facts(source, len(track.valid)) | _track_facts(track, crop, error)
+  if unheard:
+    unheard.seen = Ingested(source, _coefficients(fit), facts, crop, track.start, fit.landmarks)
+    raise unheard
+  lag = lags.estimate(wave, lags.lip_opening(track.landmarks, track.valid), track.start)
   first = track.start * schema.SAMPLES_PER_FRAME + round(lag.seconds * schema.SAMPLE_RATE)
   wave, frames = _aligned(wave, first, len(track.valid))
-  record = _record(source, tools.encoder, wave, frames, lag.seconds)
-  record |= _coefficients(fit.blendshapes[:frames], fit.motion[:frames], fit.identity)
-  record['valid'] = track.valid[:frames].astype(np.float32)
-  facts = _facts(source, frames) | {
-    'landmark_error': round(error, 5),
+  record = _coefficients(fit) | {'valid': track.valid.astype(np.float32)}
+  record = {k: v if k == 'identity' else v[:frames] for k, v in record.items()}
+  record |= _record(source, tools.encoder, wave, frames, lag.seconds)
+  facts |= _facts(source, frames) | {
     'audio_lag': round(lag.seconds, 3),
     'audio_lag_found': round(lag.best, 3),
     'audio_lag_correlation': [round(lag.at_best, 3), round(lag.at_zero, 3)],
-    'tracked': round(float(track.valid.mean()), 3),
-    'first_frame': track.start,
-    'clip_frames': track.total,
-    'head_pixels': round(crop.side * fitting.FOCAL / fitting.DISTANCE),
-    'notes': _notes(track, crop),
   }
   return Ingested(source, record, facts, crop, track.start, fit.landmarks[:frames])
 
@@ -133,6 +134,16 @@ def _from_truth(source: ClipSource, tools: Tools) -> Ingested:
   source = source._replace(split=split)
   facts = _facts(source, frames) | {'landmark_error': 0.0, 'audio_lag': 0.0, 'notes': []}
   return Ingested(source, record, facts, crop, 0, points)
+
+
+def _heard(source: ClipSource) -> tuple[np.ndarray, Rejected | None]:
+  """The sound, or why there is none."""
+  try:
+    return _sound(source), None
+  except Rejected as why:
+    if why.code == 'damaged_video':
+      raise
+    return np.zeros(0, np.float32), why
 
 
 def _sound(source: ClipSource) -> np.ndarray:
@@ -219,9 +230,20 @@ def _record(source: ClipSource, encoder: str, wave: np.ndarray, frames: int, lag
   }
 
 
-def _coefficients(blendshapes: np.ndarray, motion: np.ndarray, identity: np.ndarray) -> dict:
-  expression = np.delete(blendshapes, schema.BLINKS, axis=1)
-  return {'expression': expression, 'motion': motion, 'identity': identity}
+def _coefficients(fit: fitting.Fit) -> dict[str, np.ndarray]:
+  expression = np.delete(fit.blendshapes, schema.BLINKS, axis=1)
+  return {'expression': expression, 'motion': fit.motion, 'identity': fit.identity}
+
+
+def _track_facts(track: tracking.Track, crop: tracking.Crop, error: float) -> dict[str, Any]:
+  return {
+    'landmark_error': round(error, 5),
+    'tracked': round(float(track.valid.mean()), 3),
+    'first_frame': track.start,
+    'clip_frames': track.total,
+    'head_pixels': round(crop.side * fitting.FOCAL / fitting.DISTANCE),
+    'notes': _notes(track, crop),
+  }
 
 
 def _facts(source: ClipSource, frames: int) -> dict[str, Any]:

@@ -45,11 +45,11 @@ class Task(NamedTuple):
 
 
 class Done(NamedTuple):
-  """What a worker gives back: facts and a strip for the sheet, or why the clip was rejected."""
+  """What a worker gives back: facts and a strip for the sheet; `code` where it was rejected."""
 
   source: sources.ClipSource
   facts: dict[str, Any] | None
-  strip: contact_sheet.Strip | None = None
+  strip: contact_sheet.Strip | None
   code: str = ''
   reason: str = ''
 
@@ -84,7 +84,6 @@ def prepare(
 
   Raises:
     InputError: an unknown kind, encoder or subject, a folder without clips, an `out` that exists.
-      Where no clip could be used, the reasons still lie in out/report.json.
   """
   src, out = Path(src), Path(out)
   _check(kind, out, size, overwrite)
@@ -104,24 +103,19 @@ def prepare(
     _publish(work, out)
   finally:
     shutil.rmtree(work, ignore_errors=True)
-  if not made['accepted']:
-    worst = made['rejected'][0]
-    raise InputError(
-      f'got no usable clip in {src} ({worst["id"]}: {worst["reason"]}), expected faces and '
-      f'sound; see {out / report.REPORT}'
-    )
   return made
 
 
 def _write(kind: str, src: Path, work: Path, done: list[Done], problems) -> dict[str, Any]:
   """Writes records, sheet and report into `work`."""
-  taken = [d for d in done if d.facts is not None]
+  taken = [d for d in done if not d.code]
   clips, note = sources.balanced_splits(d.source for d in taken)
   accepted = [d.facts | {'split': c.split} for d, c in zip(taken, clips, strict=True)]
   rejected = [
     {'id': d.source.id, 'code': d.code, 'reason': d.reason, 'path': _inside(d.source, src)}
+    | ({'landmark_error': d.facts['landmark_error']} if d.facts else {})
     for d in done
-    if d.facts is None
+    if d.code
   ]
   problems = [{'path': p.path, 'code': p.code, 'reason': p.sentence} for p in problems]
   if taken:
@@ -130,7 +124,11 @@ def _write(kind: str, src: Path, work: Path, done: list[Done], problems) -> dict
       for name in ('train', 'test')
     }
     build.write_records(splits, work, kind)
-    contact_sheet.save([d.strip for d in taken], work / CONTACT_SHEET)
+  else:
+    note = 'no clip could be used, so there are no records'
+  strips = [d.strip for d in done if d.strip]
+  if strips:
+    contact_sheet.save(strips, work / CONTACT_SHEET)
   made = report.make(kind, accepted, rejected, problems, [note] if note else [])
   report.save(made, work)
   return made
@@ -152,13 +150,15 @@ def _run(tasks: list[Task], workers: int, progress: bool) -> Iterator[Done]:
 
 def work_on(task: Task) -> Done:
   """One clip: ingests it and spools its record and its pictures."""
-  source = task.source
   try:
-    clip = ingest.ingest(source, _tools(task.encoder))
-    strip = _spool(task, clip)
-    return Done(clip.source, clip.facts, strip)
+    clip = ingest.ingest(task.source, _tools(task.encoder))
+    return Done(clip.source, clip.facts, _spool(task, clip))
   except ingest.Rejected as why:
-    return Done(source, None, code=why.code, reason=str(why))
+    clip = why.seen
+    if clip is None:
+      return Done(task.source, None, None, why.code, str(why))
+    strip = _strip(clip, _second_pass(clip), f'{clip.facts["id"]}   REJECTED: {why}')
+    return Done(task.source, clip.facts, strip, why.code, str(why))
 
 
 @functools.cache
@@ -173,28 +173,43 @@ def _head():
 
 
 def _spool(task: Task, clip: ingest.Ingested) -> contact_sheet.Strip:
-  """A second pass over the video, for pictures only: the first one held no frames."""
-  record, frames = clip.record, len(clip.record['motion'])
-  shown = contact_sheet.choose(frames)
-  pictures, lengths = {}, []
+  """Writes the record, and the pictures if they are kept."""
+  record, lengths = dict(clip.record), []
   path = task.spool / f'{clip.source.id}.npz'
   with path.with_suffix('.jpegs').open('wb') as blob:
-    for at, frame in enumerate(video.stream(clip.source.video_path)):
-      at -= clip.start
-      if not 0 <= at < frames or not (task.size or at in shown):
-        continue
-      if at in shown:
-        pictures[at] = clip.crop.cut(frame, contact_sheet.CELL)
-      if task.size:
-        ok, jpeg = cv2.imencode('.jpg', clip.crop.cut(frame, task.size)[..., ::-1], _JPEG)
-        assert ok
-        lengths.append(blob.write(jpeg.tobytes()))
+
+    def keep(frame: np.ndarray) -> None:
+      ok, jpeg = cv2.imencode('.jpg', clip.crop.cut(frame, task.size)[..., ::-1], _JPEG)
+      assert ok
+      lengths.append(blob.write(jpeg.tobytes()))
+
+    pictures = _second_pass(clip, keep if task.size else None)
   del record['frames'], record['renderings']
   np.savez(path, **record, jpeg_lengths=np.array(lengths, np.int64), size=task.size)
-  renderings = _render(record, shown, contact_sheet.CELL)
-  label = _label(clip)
-  strips = np.stack([pictures[at] for at in shown])
-  return contact_sheet.Strip(label, strips, renderings, clip.landmarks[shown])
+  return _strip(clip, pictures, _label(clip))
+
+
+def _second_pass(clip: ingest.Ingested, keep=None) -> np.ndarray:
+  """Reads the video again, for its pictures: the first pass held no frame.
+
+  Calls `keep` with every frame of the clip; returns the crops that the contact sheet shows.
+  """
+  frames = len(clip.record['motion'])
+  shown, pictures = contact_sheet.choose(frames), {}
+  for at, frame in enumerate(video.stream(clip.source.video_path), -clip.start):
+    if at >= frames:
+      break
+    if at in shown:
+      pictures[at] = clip.crop.cut(frame, contact_sheet.CELL)
+    if keep and at >= 0:
+      keep(frame)
+  return np.stack([pictures[at] for at in shown])
+
+
+def _strip(clip: ingest.Ingested, pictures: np.ndarray, label: str) -> contact_sheet.Strip:
+  shown = contact_sheet.choose(len(clip.record['motion']))
+  renderings = _render(clip.record, shown, contact_sheet.CELL)
+  return contact_sheet.Strip(label, pictures, renderings, clip.landmarks[shown])
 
 
 def _label(clip: ingest.Ingested) -> str:

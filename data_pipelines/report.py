@@ -13,7 +13,11 @@ REPORT = 'report.json'
 
 
 def make(
-  kind: str, accepted: list[dict], rejected: list[dict], problems: list[dict], notes: list[str]
+  kind: str,
+  accepted: list[dict],
+  rejected: list[dict],
+  problems: list[dict],
+  notes: list[str],
 ) -> dict[str, Any]:
   """The report.
 

@@ -1,0 +1,182 @@
+"""Damage to a checkpoint is seen, named, and never silently restarted from."""
+
+import json
+import logging
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gmtalker_jax.core import sharding
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import statistics
+from gmtalker_jax.io import checkpoints, workdir
+from gmtalker_jax.types import State
+
+TX = optax.adam(1e-3)
+ABOUT = workdir.About('toy', {'width': 3}, {'seed': 0}, ('M001',), ('sad',), 'arkit', 'logmel')
+MOMENTS = statistics.Moments.of(np.random.default_rng(0).random((9, 3)))
+STATISTICS = statistics.Statistics(MOMENTS, MOMENTS, MOMENTS)
+
+
+def make_state(step, devices=None):
+  mesh = sharding.make_mesh(devices)
+
+  def init():
+    params = {'generator': {'w': jnp.full((64, 8), step, jnp.float32)}}
+    opt_state = {'generator': TX.init(params['generator'])}
+    ema = jax.tree.map(lambda x: x + 0.5, params)
+    return State(jnp.int32(step), params, opt_state, ema, {'seen': jnp.float32(step)})
+
+  return jax.jit(init, out_shardings=sharding.replicated(mesh))()
+
+
+def like(devices=None):
+  place = sharding.replicated(sharding.make_mesh(devices))
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), make_state(0)
+  )
+
+
+def save(directory, steps=(3, 6, 9), keep=3):
+  with checkpoints.Checkpoints(directory / workdir.CHECKPOINTS, keep) as saved:
+    for step in steps:
+      state = make_state(step)
+      documents = {
+        'data': {'position': step},
+        'about': ABOUT._asdict(),
+        'statistics': STATISTICS.to_json(),
+      }
+      saved.save(step, state, {'generator': state.ema['generator']}, documents)
+
+
+def restore(directory, target=None):
+  with checkpoints.Checkpoints(directory / workdir.CHECKPOINTS) as saved:
+    return saved.restore(target or like(), ('data',))
+
+
+def largest_file(step, item):
+  return max((step / item).rglob('d/*'), key=lambda p: p.stat().st_size)
+
+
+def flip(path):
+  data = bytearray(path.read_bytes())
+  data[len(data) // 2] ^= 1
+  path.write_bytes(data)
+
+
+def truncate(path):
+  path.write_bytes(path.read_bytes()[:-5])
+
+
+def remove(path):
+  path.unlink()
+
+
+def test_a_state_comes_back_on_any_number_of_devices(tmp_path):
+  save(tmp_path)
+  for devices in (None, jax.devices()[:2], jax.devices()[:1]):
+    restored = restore(tmp_path, like(devices))
+    assert restored.step == 9
+    assert restored.documents['data'] == {'position': 9}
+    same = jax.tree.map(np.array_equal, restored.state, make_state(9))
+    assert jax.tree.all(same)
+    assert len(restored.state.params['generator']['w'].sharding.device_set) == len(
+      devices or jax.devices()
+    )
+
+
+def test_only_so_many_are_kept(tmp_path):
+  save(tmp_path, steps=range(1, 6), keep=2)
+  assert checkpoints.steps(tmp_path / 'checkpoints') == [5, 4]
+
+
+@pytest.mark.parametrize('damage', [flip, truncate, remove])
+@pytest.mark.parametrize('item', ['state', 'inference'])
+def test_a_damaged_step_is_set_aside_for_the_next_older(tmp_path, caplog, item, damage):
+  save(tmp_path)
+  damage(largest_file(tmp_path / 'checkpoints/9', item))
+  with caplog.at_level(logging.WARNING):
+    restored = restore(tmp_path)
+  assert restored.step == 6
+  assert float(restored.state.params['generator']['w'][0, 0]) == 6
+  assert 'checkpoint 9 is not used: InputError' in caplog.text
+  assert checkpoints.steps(tmp_path / 'checkpoints') == [6, 3]
+  assert len(list((tmp_path / 'damaged').iterdir())) == 1
+  save(tmp_path, steps=[9])  # its number is free again
+  assert restore(tmp_path).step == 9
+
+
+def test_an_empty_step_and_a_left_over_save_are_skipped(tmp_path):
+  save(tmp_path, steps=(3,))
+  (tmp_path / 'checkpoints/12').mkdir()
+  (tmp_path / 'checkpoints/15.orbax-checkpoint-tmp').mkdir()
+  assert restore(tmp_path).step == 3
+
+
+def test_all_damaged_is_an_error_and_nothing_is_moved(tmp_path):
+  save(tmp_path)
+  for step in (3, 6, 9):
+    flip(largest_file(tmp_path / f'checkpoints/{step}', 'state'))
+  with pytest.raises(InputError, match='no usable checkpoint'):
+    restore(tmp_path)
+  assert checkpoints.steps(tmp_path / 'checkpoints') == [9, 6, 3]
+
+
+def test_a_new_directory_has_nothing_to_restore(tmp_path):
+  assert restore(tmp_path) is None
+
+
+def test_a_step_without_a_seal_is_used_with_a_warning(tmp_path, caplog):
+  save(tmp_path, steps=(3,))
+  (tmp_path / 'checkpoints/3' / checkpoints.SEAL).unlink()
+  with caplog.at_level(logging.WARNING):
+    assert restore(tmp_path).step == 3
+  assert 'never sealed' in caplog.text
+
+
+def test_another_shape_is_refused(tmp_path):
+  save(tmp_path, steps=(3,))
+  wider = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(tuple(n + 1 for n in x.shape), x.dtype, sharding=x.sharding),
+    like(),
+  )
+  with pytest.raises(InputError, match='shape'):
+    restore(tmp_path, wider)
+
+
+def test_inference_reads_served_weights_and_what_belongs_to_them(tmp_path):
+  save(tmp_path)
+  read = workdir.read_inference(tmp_path)
+  assert read.step == 9
+  np.testing.assert_array_equal(read.params['generator']['w'], np.full((64, 8), 9.5))
+  assert isinstance(read.params['generator']['w'], np.ndarray)
+  assert read.about == ABOUT
+  np.testing.assert_array_equal(read.statistics.motion.mean, MOMENTS.mean)
+  assert workdir.read_inference(tmp_path, step=3).params['generator']['w'][0, 0] == 3.5
+
+
+def test_inference_falls_back_too_and_ignores_damage_that_is_not_its_own(tmp_path):
+  save(tmp_path)
+  flip(largest_file(tmp_path / 'checkpoints/9', 'state'))
+  assert workdir.read_inference(tmp_path).step == 9
+  flip(largest_file(tmp_path / 'checkpoints/9', 'inference'))
+  assert workdir.read_inference(tmp_path).step == 6
+  with pytest.raises(InputError, match='only damaged checkpoints'):
+    workdir.read_inference(tmp_path, step=9)
+  with pytest.raises(InputError, match=r'got step 4 .* expected one of \[9, 6, 3\]'):
+    workdir.read_inference(tmp_path, step=4)
+  shutil.rmtree(tmp_path / 'checkpoints')
+  with pytest.raises(InputError, match='without a checkpoint'):
+    workdir.read_inference(tmp_path)
+
+
+def test_a_seal_covers_every_file(tmp_path):
+  save(tmp_path, steps=(3,))
+  step = tmp_path / 'checkpoints/3'
+  sealed = set(json.loads((step / checkpoints.SEAL).read_text()))
+  files = {str(p.relative_to(step)) for p in step.rglob('*') if p.is_file()}
+  assert files - sealed == {checkpoints.SEAL}

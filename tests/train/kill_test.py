@@ -1,0 +1,76 @@
+"""Real processes are stopped, killed and started again; the numbers must not notice."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import loop_test
+import pytest
+
+from gmtalker_jax.io import checkpoints, writers
+from gmtalker_jax.train import loop
+
+STEPS = 60
+SCRIPT = Path(__file__).with_name('toy_process.py')
+
+
+def start(directory, seconds=0.02):
+  command = [sys.executable, str(SCRIPT), str(directory), str(STEPS), str(seconds)]
+  path = os.pathsep.join([str(SCRIPT.parents[2]), str(SCRIPT.parent)])
+  return subprocess.Popen(
+    command, stderr=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': path}
+  )
+
+
+def wait_for_step(directory, step, process):
+  deadline = time.monotonic() + 120
+  while time.monotonic() < deadline:
+    rows = directory / writers.METRICS
+    if rows.is_file() and len(rows.read_text().splitlines()) >= step:
+      return
+    assert process.poll() is None, process.stderr.read()
+    time.sleep(0.005)
+  raise AssertionError('the process makes no steps')
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+  return loop_test.fit(tmp_path_factory.mktemp('unbroken'), steps=STEPS)[0]
+
+
+def finish(directory):
+  return loop_test.fit(directory, schedule=loop.Schedule(STEPS, save_every=2, log_every=1))[0]
+
+
+def test_killed_in_the_middle_of_saves_it_ends_with_the_same_bits(tmp_path, unbroken):
+  moment = random.Random(0)
+  directory = tmp_path
+  for round_number in range(2):
+    process = start(directory)
+    wait_for_step(directory, 1 + 20 * (round_number + 1), process)
+    time.sleep(moment.random() * 0.05)  # every other step saves, so a save is under way
+    process.kill()
+    _, said = process.communicate()
+    assert process.returncode == -signal.SIGKILL, said
+  assert loop_test.equal(unbroken, finish(directory))
+  steps = [r['step'] for r in writers.read_metrics(directory) if 'train/first/loss' in r]
+  assert steps == list(range(1, STEPS + 1))  # no report twice, none lost
+  assert not list((directory / 'checkpoints').glob('*tmp*'))
+
+
+def test_sigterm_saves_the_step_and_says_so_by_its_exit_code(tmp_path, unbroken):
+  directory = tmp_path
+  process = start(directory)
+  wait_for_step(directory, 7, process)
+  process.send_signal(signal.SIGTERM)
+  _, said = process.communicate(timeout=60)
+  assert process.returncode == loop.EXIT_PREEMPTED, said
+  newest = checkpoints.steps(directory / 'checkpoints')[0]
+  assert newest >= 7
+  assert (directory / 'checkpoints' / str(newest) / checkpoints.SEAL).is_file()
+  assert writers.read_metrics(directory)[-1]['step'] == newest  # nothing done is lost
+  assert loop_test.equal(unbroken, finish(directory))

@@ -1,0 +1,68 @@
+"""A config and records become a workdir that inference can read."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+import toy_records
+
+from configs import motion
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.io import workdir
+from gmtalker_jax.train import run
+
+
+@pytest.fixture(scope='module')
+def records(tmp_path_factory):
+  out = tmp_path_factory.mktemp('records')
+  toy_records.write(out, train=8, test=4, size=64)
+  return out
+
+
+def config(records, **changes):
+  values = motion.get_config('smoke')
+  values.data.records = str(records)
+  values.model.decoder_mode = 'parallel'  # compiles quickly
+  values.loss.scheduled_sampling = 0.0
+  values.update(changes)
+  return values
+
+
+def test_a_run_leaves_everything_inference_needs_and_resumes(records, tmp_path):
+  run.train(config(records, steps=2), tmp_path, progress=False)
+  results = run.train(config(records), tmp_path, progress=False)
+  final = json.loads((tmp_path / 'final.json').read_text())
+  assert final == {'step': 4, **results}
+  assert any(name.startswith('test/') for name in results)
+  read = workdir.read_inference(tmp_path)
+  assert read.step == 4
+  assert read.stage == 'motion'
+  assert read.model['motion_dim'] == 12
+  assert read.model['speech_dim'] == toy_records.SPEECH_DIM
+  assert (read.about.layout, read.about.speech_encoder) == ('arkit', 'logmel')
+  assert read.about.subjects == toy_records.PEOPLE
+  straight = run.train(config(records), tmp_path / 'straight', progress=False)
+  other = workdir.read_inference(tmp_path / 'straight')
+  assert jax.tree.all(jax.tree.map(np.array_equal, read.params, other.params))
+  assert straight['test/rec'] == results['test/rec']
+
+  changed = config(records)
+  changed.optimizers.generator.rate = 0.5
+  with pytest.raises(InputError, match=r'config.optimizers.generator.rate = 0.5, expected 0.001'):
+    run.train(changed, tmp_path, progress=False)
+  toy_records.write(tmp_path / 'other', train=5, test=2)
+  with pytest.raises(InputError, match='fingerprint'):
+    run.train(config(tmp_path / 'other'), tmp_path, progress=False)
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written(records, tmp_path):
+  uneven = config(records)
+  uneven.data.batch_size = 6
+  with pytest.raises(InputError, match='multiple of the 8 devices'):
+    run.train(uneven, tmp_path / 'w', progress=False)
+  with pytest.raises(InputError, match=r"config.stage = 'moton'.*did you mean 'motion'"):
+    run.train(config(records, stage='moton'), tmp_path / 'w', progress=False)
+  with pytest.raises(InputError, match='gmtalker prepare'):
+    run.train(config(tmp_path / 'nothing'), tmp_path / 'w', progress=False)
+  assert not (tmp_path / 'w').exists()

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gmtalker_jax.core import distributions
+from gmtalker_jax.core.arrays import masked_mean
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.losses import reconstruction, variational
@@ -99,17 +100,16 @@ def _loss(generator, batch: ExpressionBatch, key, step, objective: Objective):
   )  # fmt: skip
 
   terms = _terms(objective, generator.simplex(batch.emotion), posterior, components, log_r)
-  terms = {name: Mean.of(value, valid) for name, value in terms.items()}
   error = reconstruction.squared_error(batch.expression, output, batch.mask)
   velocity = reconstruction.velocity_error(batch.expression, output, batch.mask)
-  total = _total(objective, step, Mean.of(error, batch.mask), valid, velocity, terms, batch)
+  total = _total(objective, step, batch, error, velocity, terms)
   aggregate = (jnp.exp(log_r) * valid[:, None]).sum(0) / jnp.maximum(valid.sum(), 1.0)
   return total, {
     'loss': total,
     'rec': Mean.of(error, batch.mask),
     'velocity': velocity,
     'emo_aggregate': variational.uniform_kl(jnp.log(aggregate + 1e-9)),
-    **terms,
+    **{name: Mean.of(value, valid) for name, value in terms.items()},
   }
 
 
@@ -131,16 +131,16 @@ def _terms(objective: Objective, labels, posterior, components, log_r):
   }
 
 
-def _total(objective: Objective, step, error: Mean, valid, velocity, terms, batch):
-  rec = error.total / jnp.maximum(error.count, 1.0)
-  means = {name: m.total / jnp.maximum(m.count, 1.0) for name, m in terms.items()}
+def _total(objective: Objective, step, batch: ExpressionBatch, error, velocity, terms):
+  valid = batch.mask.max(1)
+  means = {name: masked_mean(value, valid) for name, value in terms.items()}
   if objective.elbo_scale == 'sum':
+    squares = (error * batch.mask).sum() * batch.expression.shape[-1]
     clips = jnp.maximum(valid.sum(), 1.0)
-    whole = error.total * batch.expression.shape[-1] / (2 * objective.sigma**2) / clips
-    return whole + sum(means.values())
+    return squares / (2 * objective.sigma**2) / clips + sum(means.values())
   cond = variational.ramp(step, objective.cond_start, objective.cond, objective.cond_steps)
   return (
-    objective.rec * rec
+    objective.rec * masked_mean(error, batch.mask)
     + objective.velocity * velocity
     + cond * means['kl_cond']
     + objective.w * means['kl_w']

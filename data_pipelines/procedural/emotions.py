@@ -27,7 +27,7 @@ SHAPES = {
     'eyeSquint': 0.22, 'browOuterUp': 0.25, 'mouthPress': 0.18, 'mouthUpperUp': 0.08,
   },
   'disgusted': {
-    'noseSneer': 0.88, 'mouthUpperUp': 0.42, 'browDown': 0.50, 'cheekSquint': 0.40,
+    'noseSneer': 0.88, 'mouthUpperUp': 0.55, 'browDown': 0.50, 'cheekSquint': 0.40,
     'eyeSquint': 0.42, 'mouthFrown': 0.40, 'mouthShrugLower': 0.25, 'mouthLowerDown': 0.10,
   },
   'fear': {
@@ -121,7 +121,7 @@ def combine(track: Track, feeling: np.ndarray) -> np.ndarray:
   _weaken(feeling, ('mouthPress', 'mouthRollUpper', 'mouthRollLower'), 0.8 * opened)
   _weaken(speech, _ROUNDING, 0.3 * wide)
   face = np.clip(speech + feeling * (1 - speech), 0, 1)
-  return lips.seal(face, track.closure).astype(np.float32)
+  return lips.seal(face, track.closure, track.labiodental).astype(np.float32)
 
 
 def _course(frames: int, rng: np.random.Generator) -> np.ndarray:

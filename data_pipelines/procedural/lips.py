@@ -13,17 +13,24 @@ from gmtalker_jax.io import heads
 
 UPPER, LOWER = 13, 14  # face mesh landmarks in the middle of the inner lips
 _CLOSED = -0.005  # head widths: the gap of p, b, m less that of the face at rest
+_BITTEN = 0.006  # the same for f and v: the lower lip at the upper teeth
 _CROSSED = -0.010  # less than this, one lip would go through the other
 _JAW = schema.EXPRESSION_NAMES.index('jawOpen')
 _CLOSE = schema.EXPRESSION_NAMES.index('mouthClose')
 
 
-def seal(weights: np.ndarray, closure: np.ndarray) -> np.ndarray:
-  """Corrects mouthClose (and a little jawOpen) of weights [T, 50] with closure [T] 0..1."""
+def seal(weights: np.ndarray, closure: np.ndarray, labiodental: np.ndarray) -> np.ndarray:
+  """Corrects mouthClose, and a little jawOpen, of weights [T, 50].
+
+  Args:
+    weights: the whole face, speech and feeling.
+    closure: [T] 0..1, see visemes.Track.
+    labiodental: [T] 0..1, see visemes.Track.
+  """
   out = weights.copy()
   effect = opening()
-  wanted = out @ effect - _CLOSED
-  out[:, _CLOSE] += closure * wanted / -effect[_CLOSE]
+  for target, degree in ((_BITTEN, labiodental * (1 - closure)), (_CLOSED, closure)):
+    out[:, _CLOSE] += degree * (out @ effect - target) / -effect[_CLOSE]
   out = np.clip(out, 0, 1)
   crossed = np.maximum(0, _CROSSED - out @ effect)
   out[:, _JAW] += crossed / effect[_JAW]

@@ -37,7 +37,7 @@ _IDENTITY = 80
 # Half of the difference between the mean man and the mean woman of the data the head was made
 # from, in its first components, which hold most of it.
 _MASCULINE = (-0.54, -1.19, 0.02, -0.03, 0.36, 0.28, -0.12, 0.0, -0.21, 0.34, -0.22, -0.03)
-_SPREAD = 0.55  # of a standard deviation: faces that differ and still look like anybody
+_SPREAD = 0.4  # of a standard deviation: faces that differ and still look like anybody
 
 
 def people(count: int, seed: int = 0) -> list[Person]:
@@ -58,7 +58,7 @@ def _person(index: int, seed: int) -> Person:
     voices[(index // 2) % len(voices)],
     pitch=50 + rng.uniform(-8, 8),
     range=55 + rng.uniform(-10, 15),
-    rate=160 + rng.uniform(-10, 12),
+    rate=152 + rng.uniform(-10, 10),
   )
   style = Style(
     expressivity=rng.uniform(0.85, 1.08),

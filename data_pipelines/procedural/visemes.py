@@ -223,7 +223,7 @@ def _bite(weights: np.ndarray, labiodental: np.ndarray) -> np.ndarray:
   """Brings the lower lip under the upper teeth."""
   out = weights.copy()
   _scale(out, ('mouthLowerDown', 'mouthFunnel'), 1 - labiodental)
-  _scale(out, ('mouthPucker',), 1 - 0.6 * labiodental)
+  _scale(out, ('mouthPucker', 'jawOpen'), 1 - 0.6 * labiodental)
   for name, value in (('mouthRollLower', 0.45), ('mouthShrugLower', 0.18), ('mouthUpperUp', 0.20)):
     out[:, columns(name)] += (value * labiodental)[:, None]
   return out

@@ -141,7 +141,7 @@ def closure_span(phoneme: Phoneme) -> tuple[float, float]:
   if sound(phoneme) == 'm':
     start, end = phoneme.start, phoneme.end - 0.015
   else:  # the rest of a stop is its release
-    start, end = phoneme.start - 0.005, phoneme.start + float(np.clip(0.65 * length, 0.045, 0.065))
+    start, end = phoneme.start - 0.012, phoneme.start + float(np.clip(0.65 * length, 0.045, 0.065))
   missing = max(0.0, 0.046 - (end - start)) / 2
   return start - missing, end + missing
 

@@ -63,7 +63,7 @@ PROSODY = {
 }
 
 _VOICELESS_STOPS = ('p', 't', 'k', 'tʃ')
-_QUIET = 0.012  # of the peak: the silent closure of a voiceless stop
+_QUIET = 0.03  # of the peak: the silent closure of a voiceless stop
 _CLOSURE = 0.09  # seconds; no closure is longer
 _PEAK = 0.25  # of a neutral utterance
 

@@ -24,7 +24,7 @@ DEFAULT = 'logmel+embedding'
 MELS = 80
 EMBEDDING = 96
 HOP = schema.SAMPLES_PER_FRAME // schema.SPEECH_PER_FRAME  # 320 samples a row
-LOG_FLOOR = 1e-7  # of the power of a full-scale sine: a band at -70 dB or below is silence
+LOG_FLOOR = 1e-8  # of the power of a full-scale sine: a band at -80 dB or below is silence
 
 _WINDOW = 400  # 25 ms
 _FFT = 1024  # zero-padded, so that the lowest mel bands are wider than a bin
@@ -108,7 +108,7 @@ def _checked(waveform: np.ndarray) -> np.ndarray:
 
 
 def _logmel(wave: np.ndarray, rows: int) -> np.ndarray:
-  """[S] -> [rows, 80] log10 of mel band powers relative to a full-scale sine, floored at -7."""
+  """[S] -> [rows, 80] log10 of mel band powers relative to a full-scale sine, floored at -8."""
   before = (_WINDOW - HOP) // 2
   padded = np.pad(wave, (before, rows * HOP + _WINDOW - len(wave)))
   frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP][:rows]
@@ -122,9 +122,9 @@ def _logmel(wave: np.ndarray, rows: int) -> np.ndarray:
 
 
 def _hann() -> np.ndarray:
-  """A periodic Hann window scaled so that a full-scale sine peaks at power 1."""
+  """A periodic Hann window scaled so that the spectrum of a full-scale sine has power 1 in all."""
   window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_WINDOW) / _WINDOW)
-  return (2 * window / window.sum()).astype(np.float32)
+  return (2 * window / np.sqrt(_FFT * np.square(window).sum())).astype(np.float32)
 
 
 @functools.cache

@@ -15,9 +15,7 @@ Clips that cannot be used get a reason in OUT/report.json; nothing stops. OUT/co
 shows the fitted head over the frames.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from gmtalker_jax.cli import arguments
 
@@ -37,7 +35,8 @@ def main(argv: Sequence[str]) -> int:
     help='keep photographs and renderings too (of one person): what the portrait stage needs',
   )  # fmt: skip
   add('--size', type=arguments.count, default=256, help='pixels of kept frames (default 256)')
-  add('--workers', type=arguments.count, default=1, help='clips at once (default 1)')
+  add('--workers', type=arguments.count, help='clips at once (default: cores, at most 2)')
+  add('--overwrite', action='store_true', help='replace --out if it exists')
   args = parser.read(argv)
 
   from data_pipelines import prepare
@@ -51,13 +50,8 @@ def main(argv: Sequence[str]) -> int:
     with_frames=args.frames,
     size=args.size,
     workers=args.workers,
-    progress=True,
+    overwrite=args.overwrite,
   )
-  print(f'{args.out}: {_summary(report)}')
+  print(f'{args.out}: {len(report["accepted"])} clips taken, {len(report["rejected"])} rejected')
+  print(f'details: {args.out}/report.json and {args.out}/contact_sheet.jpg')
   return 0
-
-
-def _summary(report: Mapping[str, Any]) -> str:
-  accepted, rejected = (report.get(k, 0) for k in ('accepted', 'rejected'))
-  counted = [v if isinstance(v, int) else len(v) for v in (accepted, rejected)]
-  return json.dumps({'accepted': counted[0], 'rejected': counted[1]}) + ', see report.json'

@@ -15,10 +15,13 @@ import difflib
 import importlib.util
 import os
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from gmtalker_jax.core.errors import InputError
+
+PREEMPTED = 75  # exit code: stopped from outside, saved, worth trying again (EX_TEMPFAIL)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,9 +31,16 @@ def main(argv: Sequence[str]) -> int:
     return 0
   config, workdir = read_flags(argv)
   # Only now: a wrong flag is refused before any device is touched.
-  from gmtalker_jax.train import run
+  from gmtalker_jax.train import loop, run
 
-  metrics = run.train(config, workdir)
+  try:
+    metrics = run.train(config, workdir)
+  except loop.Preempted as stopped:
+    print(f'gmtalker: {stopped}; run the same command again to go on', file=sys.stderr)
+    return PREEMPTED
+  except loop.Diverged as error:
+    print(f'gmtalker: {error}', file=sys.stderr)
+    return 1
   shown = ' '.join(f'{k} {v:.4g}' for k, v in sorted(metrics.items()) if isinstance(v, float))
   print(f'{workdir}: {shown}')
   return 0

@@ -1,0 +1,113 @@
+"""The whole path on a small corpus: make it, learn from it, measure, speak, and report.
+
+Runs the real commands one after another and prints them. OUT/report.html is one page with
+everything: open it in a browser. A demo that was cut off goes on when started again.
+
+examples:
+  gmtalker demo --out demo                    about a quarter of an hour on two cores
+  gmtalker demo --out demo --preset smoke     a few minutes; shows that it runs, not what it can do
+  gmtalker demo --out demo --dry-run          only print the commands
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gmtalker_jax.cli import arguments, plan
+from gmtalker_jax.core.errors import InputError
+
+
+def main(argv: Sequence[str]) -> int:
+  """Runs `gmtalker demo`."""
+  parser = arguments.Parser('demo', __doc__)
+  add = parser.add_argument
+  add('--out', default='demo', metavar='DIR', help='everything goes there (default demo)')
+  add('--preset', choices=tuple(plan.PRESETS), default='demo')
+  add('--dry-run', action='store_true', help='print the commands and stop')
+  args = parser.read(argv)
+  out = Path(args.out)
+  steps = plan.steps(out, plan.PRESETS[args.preset], _has_builtin())
+  if args.dry_run:
+    print('\n'.join(step.command for step in steps))
+    return 0
+  diary = _Diary(out, args.preset)
+  for number, step in enumerate(steps, 1):
+    print(f'\n[{number}/{len(steps)}] {step.name}\n$ {step.command}', flush=True)
+    if diary.has(step):
+      print('already done', flush=True)
+      continue
+    code, seconds = _run(step, out)
+    if code:
+      print(f'gmtalker: the step {step.name!r} ended with code {code}', file=sys.stderr)
+      return code
+    diary.add(step, seconds)
+    print(f'{seconds:.0f} s, {diary.total:.0f} s together', flush=True)
+  return _report(out, diary.total)
+
+
+def _report(out: Path, total: float) -> int:
+  from gmtalker_jax.evaluation import report
+
+  page = report.build(out)
+  print(f'\n{page}: open it in a browser ({total / 60:.1f} minutes of work)')
+  return 0
+
+
+def _has_builtin() -> bool:
+  from importlib import resources
+
+  talker = resources.files('gmtalker_jax') / 'inference' / 'talkers' / 'builtin' / 'talker.json'
+  return talker.is_file()
+
+
+def _run(step: plan.Step, out: Path) -> tuple[int, float]:
+  """Runs one command in a process of its own, as its user would; returns its code and seconds."""
+  for folder in (out / 'records', out / 'runs', out / 'builtin'):
+    folder.mkdir(parents=True, exist_ok=True)
+  started = time.monotonic()
+  command = [sys.executable, '-m', 'gmtalker_jax.cli.main', *step.arguments]
+  code = subprocess.run(command, check=False).returncode
+  return code, time.monotonic() - started
+
+
+class _Diary:
+  """OUT/times.json: what was run and how long it took; a finished step is not run again."""
+
+  def __init__(self, out: Path, preset: str):
+    self._path = out / 'times.json'
+    self._values: dict[str, Any] = {'preset': preset, 'machine': _machine(), 'steps': []}
+    try:
+      out.mkdir(parents=True, exist_ok=True)
+      if self._path.is_file():
+        self._values = json.loads(self._path.read_text())
+    except (OSError, ValueError) as error:
+      raise InputError(f'cannot use --out {str(out)!r}: {error}; choose another') from None
+    if self._values['preset'] != preset:
+      raise InputError(
+        f'got --preset {preset}, but {str(out)!r} holds a demo of {self._values["preset"]!r}; '
+        'choose another --out or remove it'
+      )
+
+  @property
+  def total(self) -> float:
+    return sum(step['seconds'] for step in self._values['steps'])
+
+  def has(self, step: plan.Step) -> bool:
+    return any(done['command'] == step.command for done in self._values['steps'])
+
+  def add(self, step: plan.Step, seconds: float) -> None:
+    entry = {'name': step.name, 'seconds': round(seconds, 1), 'command': step.command}
+    self._values['steps'].append(entry)
+    part = self._path.with_name('.times.json.part')
+    part.write_text(json.dumps(self._values, indent=1) + '\n')
+    part.replace(self._path)
+
+
+def _machine() -> str:
+  return f'{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}'

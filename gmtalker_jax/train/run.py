@@ -12,7 +12,10 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import batches
 from gmtalker_jax.io import checkpoints, workdir
 from gmtalker_jax.io.writers import Writer
-from gmtalker_jax.stages import STAGES
+from gmtalker_jax.models.expression import ExpressionGenerator
+from gmtalker_jax.models.motion import MotionGenerator
+from gmtalker_jax.models.portrait import PortraitGenerator
+from gmtalker_jax.stages import STAGES, expression, motion, portrait
 from gmtalker_jax.stages.base import Stage
 from gmtalker_jax.train import columns, loop, optimizers
 from gmtalker_jax.train import settings as settings_lib
@@ -87,13 +90,21 @@ def make_stage(settings: Settings, model: Mapping[str, Any]) -> Stage:
   """The stage of a config; `model` are its keyword arguments with all sizes filled in."""
   axis = sharding.AXIS if settings.mode == 'pmap' else None
   chains = {name: optimizers.make(o, axis) for name, o in settings.optimizers.items()}
-  try:
-    return STAGES[settings.stage].make(model, settings.loss, chains, settings.ema_decay)
-  except TypeError as error:  # a keyword that a module or a loss does not know
-    raise InputError(
-      f'got a key that the stage {settings.stage!r} does not know ({error}), expected those of '
-      f'configs/{settings.stage}.py in config.model and config.loss'
-    ) from error
+  network, objective, more = _CLASSES[settings.stage]
+  for where, values, known in (
+    ('model', settings.model, settings_lib.names(network) | more),
+    ('loss', settings.loss, settings_lib.names(objective)),
+  ):
+    settings_lib.check_names(values, known, where)
+  return STAGES[settings.stage].make(model, settings.loss, chains, settings.ema_decay)
+
+
+# stage -> (generator, objective, further keys of config.model)
+_CLASSES = {
+  'expression': (ExpressionGenerator, expression.Objective, set()),
+  'motion': (MotionGenerator, motion.Objective, set()),
+  'portrait': (PortraitGenerator, portrait.PortraitLoss, {'discriminator'}),
+}
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:

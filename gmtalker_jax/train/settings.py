@@ -83,10 +83,8 @@ def read(config: Mapping[str, Any]) -> Settings:
 
 
 def build(cls: type, values: Mapping[str, Any], where: str) -> Any:
-  """A dataclass (or linen module) from a mapping, refusing what it does not know."""
-  fields = {
-    f.name: f for f in dataclasses.fields(cls) if f.init and f.name not in ('parent', 'name')
-  }
+  """A dataclass from a mapping, refusing what it does not know."""
+  fields = {f.name: f for f in dataclasses.fields(cls)}
   check_names(values, fields, where)
   for name, field in fields.items():
     missing = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
@@ -95,6 +93,11 @@ def build(cls: type, values: Mapping[str, Any], where: str) -> Any:
     if name in values:
       _check_type(field, values[name], _dotted(where, name))
   return cls(**values)
+
+
+def names(cls: type) -> set[str]:
+  """The keyword arguments of a dataclass or a linen module."""
+  return {f.name for f in dataclasses.fields(cls) if f.init} - {'parent', 'name'}
 
 
 def check_names(values: Mapping[str, Any], known: Any, where: str) -> None:

@@ -57,13 +57,15 @@ def test_an_unknown_key_gets_its_nearest_name(name):
       settings.read(config)
 
 
-@pytest.mark.parametrize('section', ['model', 'loss'])
-def test_a_stage_refuses_a_key_it_does_not_know(section):
-  config = run._plain(get('expression', 'smoke'))
+@pytest.mark.parametrize(
+  ('name', 'section'), [('expression', 'model'), ('motion', 'loss'), ('portrait', 'model')]
+)
+def test_a_stage_refuses_a_key_it_does_not_know(name, section):
+  config = run._plain(get(name, 'smoke'))
   config[section]['widht'] = 3
   read = settings.read(config)
-  with pytest.raises(InputError, match='widht'):
-    run.make_stage(read, {**MODELS['expression'], **read.model})
+  with pytest.raises(InputError, match=f'unknown config.{section}.widht, did you mean'):
+    run.make_stage(read, {**MODELS[name], **read.model})
 
 
 def test_wrong_types_and_impossible_numbers_are_refused():

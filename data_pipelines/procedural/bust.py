@@ -7,6 +7,7 @@ import numpy as np
 from data_pipelines.procedural.appearance import Appearance
 
 AROUND = 64
+COVERED = 0.07  # height above the cut of the neck from which the bust shows instead of the head
 
 
 class Bust(NamedTuple):

@@ -48,6 +48,8 @@ EYES = {
   'left': (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
 }
 
+FOREHEAD = ((63, 68), (66, 108), (9, 10), (296, 337), (293, 298))  # brow, hairline
+
 
 class Canvas(NamedTuple):
   """Painted maps, [HEIGHT, WIDTH, ...] float32."""
@@ -85,8 +87,8 @@ def paint(look: Appearance, landmarks: np.ndarray, scalp: np.ndarray) -> Canvas:
   albedo = _mix(albedo, np.asarray(look.hair) * 0.55, brows)
   oil = _blob(marks, 4, 0.10) + 0.7 * _blob(marks, 9, 0.22) + 0.4 * _blob(marks, 152, 0.12)
   gloss = np.clip(0.35 + 0.25 * oil + 0.45 * lips - 0.3 * scalp - 0.3 * brows, 0, 1)
-  pores = (0.00028 * _noise(rng, 1.5) + 0.00035 * _noise(rng, 4)) * (1 - 0.6 * lips)
-  pores += lips * 0.0006 * _noise(rng, 3.0, stretch=6)
+  pores = (0.00028 * noise(rng, 1.5) + 0.00035 * noise(rng, 4)) * (1 - 0.6 * lips)
+  pores += lips * 0.0006 * noise(rng, 3.0, stretch=6)
   return Canvas(
     albedo.astype(np.float32), gloss.astype(np.float32), pores.astype(np.float32), _wrinkles(marks)
   )
@@ -101,7 +103,7 @@ def grid() -> tuple[np.ndarray, np.ndarray]:
 
 def _complexion(look: Appearance, marks: np.ndarray, rng) -> np.ndarray:
   skin = np.asarray(look.skin, np.float32)
-  mottle = 0.035 * _noise(rng, 24) + 0.03 * _noise(rng, 8) + 0.03 * _noise(rng, 2)
+  mottle = 0.035 * noise(rng, 24) + 0.03 * noise(rng, 8) + 0.03 * noise(rng, 2)
   albedo = skin * (1 + mottle[..., None] * (0.6, 1.0, 1.1))
   redness = 0.9 * (_blob(marks, 50, 0.15) + _blob(marks, 280, 0.15)) + 0.5 * _blob(marks, 4, 0.08)
   redness = np.clip(redness + 0.25 * _blob(marks, 152, 0.10), 0, 1) * look.blush
@@ -117,8 +119,8 @@ def _freckles(look: Appearance, marks: np.ndarray, rng) -> np.ndarray:
   centre = marks[5]
   for _ in range(int(260 * look.freckles)):
     x, y = rng.normal(centre, (95, 34))
-    cv2.circle(spots, (int(x * 8), int(y * 8)), int(8 * rng.uniform(1.0, 2.6)), rng.uniform(0.2, 0.8),
-               -1, cv2.LINE_AA, 3)  # fmt: skip
+    radius, strength = rng.uniform(1.0, 2.6), rng.uniform(0.2, 0.8)
+    cv2.circle(spots, (int(x * 8), int(y * 8)), int(8 * radius), strength, -1, cv2.LINE_AA, 3)
   return cv2.GaussianBlur(spots, (0, 0), 1.0)
 
 
@@ -128,12 +130,12 @@ def _stubble(look: Appearance, marks: np.ndarray, rng) -> np.ndarray:
   jaw = _polygon(marks[[58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288,
                         410, 322, 391, 164, 165, 92, 186]], 14.0)  # fmt: skip
   mouth = _polygon(marks[list(LIPS_OUTER)], 3.0)
-  dots = np.clip(0.75 + 0.5 * _noise(rng, 1.2), 0, 1.4)
+  dots = np.clip(0.75 + 0.5 * noise(rng, 1.2), 0, 1.4)
   return look.stubble * jaw * (1 - mouth) * dots
 
 
 def _lip_colour(look: Appearance, lips: np.ndarray, marks: np.ndarray, rng) -> np.ndarray:
-  shade = 1 + 0.10 * _noise(rng, 3.0, stretch=6) + 0.05 * _noise(rng, 10)
+  shade = 1 + 0.10 * noise(rng, 3.0, stretch=6) + 0.05 * noise(rng, 10)
   inner = _band(marks[list(LIPS_OUTER[:11])], marks[list(LIPS_OUTER[10:] + LIPS_OUTER[:1])], 5)
   return np.asarray(look.lips, np.float32) * (shade - 0.25 * inner)[..., None]
 
@@ -177,50 +179,39 @@ def _brows(look: Appearance, marks: np.ndarray, rng) -> np.ndarray:
 
 
 def _wrinkles(marks: np.ndarray) -> np.ndarray:
-  """Creases that deepen with activation: [..., 0] brow lines, crow's feet, smile lines; [..., 1]
-  frown lines between the brows and on the nose."""
+  """Creases that deepen with activation.
+
+  [..., 0]: brow lines, crow's feet, smile lines. [..., 1]: frown lines, and those on the nose.
+  """
   across = np.zeros((HEIGHT, WIDTH), np.float32)
   along = np.zeros_like(across)
-  for k, lift in enumerate((0.30, 0.48, 0.66)):  # the forehead, between the brows and the hairline
-    ends = [
-      marks[i] * (1 - lift) + marks[j] * lift
-      for i, j in ((63, 68), (66, 108), (9, 10), (296, 337), (293, 298))
-    ]
-    _crease(
-      across,
-      _smooth(np.array(ends) + [[0, 2 * (-1) ** k], [0, -3], [0, 3], [0, -3], [0, 2]]),
-      5,
-      1.0,
-    )
-  for corner, outwards in ((33, -1), (263, 1)):
+  for k, lift in enumerate((0.30, 0.48, 0.66)):  # between the brows and the hairline
+    ends = [_at(marks[i] * (1 - lift) + marks[j] * lift) for i, j in FOREHEAD]
+    waves = np.array(((0, 2 * (-1) ** k), (0, -3), (0, 3), (0, -3), (0, 2)))
+    _crease(across, _smooth(np.stack(ends) + waves), 5, 1.0)
+  for corner, side in ((33, -1), (263, 1)):
     for slope in (-0.55, -0.1, 0.35):
-      a = marks[corner] + (outwards * 14, slope * 12)
-      _crease(
-        across,
-        _smooth(
-          np.array([a, a + (outwards * 16, slope * 14 + 2), a + (outwards * 34, slope * 30 + 7)])
-        ),
-        3.5,
-        0.7,
-      )
+      _crease(across, _path(marks[corner], side, (14, slope * 12), (30, slope * 26 + 2),
+                            (48, slope * 42 + 7)), 3.5, 0.7)  # fmt: skip
   for wing, cheek, corner in ((129, 206, 57), (358, 426, 287)):
-    away = np.sign(marks[wing, 0] - marks[4, 0])
-    path = np.array(
-      [marks[wing] + (away * 6, -6), marks[cheek] + (-away * 3, -4), marks[corner] + (away * 12, 4)]
-    )
-    _crease(across, _smooth(path), 7, 1.5)
+    side = np.sign(marks[wing, 0] - marks[4, 0])
+    path = (_at(marks[wing], side * 6, -6), _at(marks[cheek], -side * 3, -4),
+            _at(marks[corner], side * 12, 4))  # fmt: skip
+    _crease(across, _smooth(np.stack(path)), 7, 1.2)
   for side in (-1, 1):
-    a = marks[9] + (side * 11, 22)
-    _crease(along, _smooth(np.array([a, a + (side * 2, -22), a + (side * 5, -44)])), 5, 1.2)
-    b = marks[6] + (side * 12, 0)
+    _crease(along, _path(marks[9], side, (11, 22), (13, 0), (16, -22)), 5, 1.2)
     for k in (-6, 5):
-      _crease(
-        along,
-        _smooth(np.array([b + (0, k), b + (side * 12, k + 6), b + (side * 20, k + 16)])),
-        3.5,
-        0.6,
-      )
+      _crease(along, _path(marks[6], side, (12, k), (24, k + 6), (32, k + 16)), 3.5, 0.6)
   return (np.stack([across, along], -1) * 0.012).astype(np.float32)
+
+
+def _at(point: np.ndarray, right: float = 0.0, down: float = 0.0) -> np.ndarray:
+  return point + np.array((right, down))
+
+
+def _path(start: np.ndarray, side: int, *steps: tuple[float, float]) -> np.ndarray:
+  """A smooth path through `start` + steps (outwards, down) px."""
+  return _smooth(np.stack([_at(start, side * out, down) for out, down in steps]))
 
 
 def _crease(image: np.ndarray, path: np.ndarray, width: float, depth: float) -> None:
@@ -252,10 +243,12 @@ def _smooth(points: np.ndarray, n: int = 24) -> np.ndarray:
   return np.stack([np.polyval(f, t) for f in fit], -1)
 
 
-def _noise(rng, size: float, stretch: float = 1.0) -> np.ndarray:
+def noise(rng, size: float, stretch: float = 1.0) -> np.ndarray:
   """Gaussian noise of unit deviation, smooth over `size` px (times `stretch` downwards)."""
-  grain = rng.standard_normal((HEIGHT, WIDTH)).astype(np.float32)
-  smooth = cv2.GaussianBlur(grain, (0, 0), size, sigmaY=size * stretch)
+  shrink = 4 if size >= 8 else 1  # smooth noise needs no fine grid
+  grain = rng.standard_normal((HEIGHT // shrink, WIDTH // shrink), dtype=np.float32)
+  smooth = cv2.GaussianBlur(grain, (0, 0), size / shrink, sigmaY=size / shrink * stretch)
+  smooth = cv2.resize(smooth, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
   return smooth / smooth.std()
 
 

@@ -1,5 +1,6 @@
 """Head, hair, lashes and bust as one mesh that follows the coefficients."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -24,8 +25,10 @@ WRINKLES = (  # (channel, landmark, reach, {blendshape: gain})
   (0, 105, 0.20, {'browOuterUpRight': 0.9, 'browInnerUp': 0.3}),
   (0, 263, 0.14, {'cheekSquintLeft': 0.7, 'mouthSmileLeft': 0.45, 'eyeSquintLeft': 0.4}),
   (0, 33, 0.14, {'cheekSquintRight': 0.7, 'mouthSmileRight': 0.45, 'eyeSquintRight': 0.4}),
-  (0, 426, 0.16, {'mouthSmileLeft': 0.75, 'noseSneerLeft': 0.6, 'cheekSquintLeft': 0.3, 'mouthUpperUpLeft': 0.4}),
-  (0, 206, 0.16, {'mouthSmileRight': 0.75, 'noseSneerRight': 0.6, 'cheekSquintRight': 0.3, 'mouthUpperUpRight': 0.4}),
+  (0, 426, 0.16, {'mouthSmileLeft': 0.75, 'noseSneerLeft': 0.6, 'cheekSquintLeft': 0.3,
+                  'mouthUpperUpLeft': 0.4}),
+  (0, 206, 0.16, {'mouthSmileRight': 0.75, 'noseSneerRight': 0.6, 'cheekSquintRight': 0.3,
+                  'mouthUpperUpRight': 0.4}),
   (1, 9, 0.13, {'browDownLeft': 0.6, 'browDownRight': 0.6, 'browInnerUp': 0.15}),
   (1, 6, 0.10, {'noseSneerLeft': 0.6, 'noseSneerRight': 0.6}),
 )  # fmt: skip
@@ -75,36 +78,39 @@ def build(look: Appearance, head: Head, identity: np.ndarray) -> Figure:
   locks = hair.grow(look, mean, neutral, skin)
   torso = bust.build(look, neutral, skin)
   lashes = _lashes(look, head, own)
-  v, l, h = len(mean), len(lashes['root']), len(locks.points)
-  inside = _inside_mouth(mean, skin, marks)
-  eyes = np.asarray(render._eye_directions(head))
-  zeros = lambda n, c: np.zeros((n, c), np.float32)
-  body_skin = torso.cloth[torso.triangles[:, 0]] < 0.5
-  material = [group, np.full(len(lashes['triangles']), LASH), np.full(len(locks.triangles), HAIR),
-              np.where(body_skin, SKIN, CLOTH)]  # fmt: skip
-  body_coordinates = np.where(
-    torso.cloth[:, None] < 0.5, canvas.address(torso.points), torso.coordinates
+  count, lashed, combed, bodied = (
+    len(mean),
+    len(lashes['root']),
+    len(locks.points),
+    len(torso.points),
   )
+  after = count + lashed
+  shown = neutral[triangles][..., 1].min(1) > neutral[:, 1].min() + bust.COVERED
+  bare = torso.cloth < 0.5
+  inside = _inside_mouth(mean, skin, marks)
   return Figure(
     head=own,
-    triangles=jnp.asarray(np.concatenate([
-      triangles, lashes['triangles'] + v, locks.triangles + v + l, torso.triangles + v + l + h,
-    ]), jnp.int32),
-    material=jnp.asarray(np.concatenate(material), jnp.int32),
-    coordinates=_f32(canvas.address(mean), zeros(l, 2), locks.coordinates, body_coordinates),
-    extra=_f32(eyes + inside[:, None] * [1, 0, 0] * (np.abs(eyes).sum(-1, keepdims=True) == 0),
-               zeros(l, 3), locks.tangents, zeros(len(torso.points), 3)),
-    occlusion=_f32(_occlusion(mean, neutral, inside), np.ones(l), locks.occlusion, _under_chin(torso)),
-    grip=_f32(_grip(mean), np.ones(l), _grip(locks.points), np.zeros(len(torso.points))),
+    triangles=_i32(triangles[shown], lashes['triangles'] + count, locks.triangles + after,
+                   torso.triangles + after + combed),
+    material=_i32(group[shown], np.full(len(lashes['triangles']), LASH),
+                  np.full(len(locks.triangles), HAIR),
+                  np.where(bare[torso.triangles[:, 0]], SKIN, CLOTH)),
+    coordinates=_f32(canvas.address(mean), np.zeros((lashed, 2)), locks.coordinates,
+                     np.where(bare[:, None], canvas.address(torso.points), torso.coordinates)),
+    extra=_f32(_eye_directions(head) + inside[:, None] * [1.0, 0, 0], np.zeros((lashed, 3)),
+               locks.tangents, np.zeros((bodied, 3))),
+    occlusion=_f32(_occlusion(mean, inside), np.ones(lashed), locks.occlusion, _under_chin(torso)),
+    grip=_f32(_grip(mean), np.ones(lashed), _grip(locks.points), np.zeros(bodied)),
     added=_f32(locks.points, torso.points),
     added_normals=_f32(locks.normals, torso.normals),
-    wrinkle_regions=_f32(_wrinkle_regions(mean, marks), np.zeros((l + h + len(torso.points), 2, 52))),
-    lash_triangle=jnp.asarray(lashes['carrier']),
+    wrinkle_regions=_f32(_wrinkle_regions(mean, marks),
+                         np.zeros((lashed + combed + bodied, 2, len(schema.BLENDSHAPES)))),
+    lash_triangle=_i32(lashes['carrier']),
     lash_weight=_f32(lashes['weight']),
-    lash_root=jnp.asarray(lashes['root']),
+    lash_root=_i32(lashes['root']),
     lash_open=_f32(lashes['open']),
     lash_shut=_f32(lashes['shut']),
-    lash_side=jnp.asarray(lashes['side']),
+    lash_side=_i32(lashes['side']),
   )  # fmt: skip
 
 
@@ -120,16 +126,29 @@ def pose(figure: Figure, coefficients: Coefficients) -> Pose:
   normals = jnp.concatenate([normals, forward, figure.added_normals])
   turn = morphable.rotation_matrix(motion[schema.ROTATION])
   grip = figure.grip[:, None]
-  moved = points @ turn.T + motion[schema.TRANSLATION]
-  blend = lambda a, b: grip * a + (1 - grip) * b
+  moved = points @ turn.T + motion[schema.TRANSLATION][None]
   lead = len(face) + len(lashes)
   tangents = jnp.concatenate([figure.extra[:lead], figure.extra[lead:] @ turn.T])
   activation = jnp.einsum('nck,k->nc', figure.wrinkle_regions, weights)
-  return Pose(blend(moved, points), blend(normals @ turn.T, normals), tangents, activation)
+  turned = grip * (normals @ turn.T) + (1 - grip) * normals
+  return Pose(grip * moved + (1 - grip) * points, turned, tangents, activation)
 
 
 def _f32(*parts) -> jax.Array:
   return jnp.asarray(np.concatenate(parts).astype(np.float32))
+
+
+def _i32(*parts) -> jax.Array:
+  return jnp.asarray(np.concatenate(parts).astype(np.int32))
+
+
+def _eye_directions(head: Head) -> np.ndarray:
+  """[V, 3]: on the eyeballs, the direction from the centre in the eye's own axes; 0 elsewhere."""
+  eyes = np.asarray(head.eye_vertices)
+  arms = np.asarray(head.mean)[eyes] - np.asarray(head.eye_centre)[:, None]
+  out = np.zeros(head.mean.shape, np.float32)
+  out[eyes] = arms / np.linalg.norm(arms, axis=-1, keepdims=True)
+  return out
 
 
 def _grip(points: np.ndarray) -> np.ndarray:
@@ -145,19 +164,24 @@ def _under_chin(torso: bust.Bust) -> np.ndarray:
   return 1 - 0.45 * shade
 
 
+@partial(jax.jit, static_argnames='size')
+def _front(projected: jax.Array, triangles: jax.Array, size: int) -> jax.Array:
+  return raster.rasterize(projected, triangles, size).depth
+
+
 def _inside_mouth(mean: np.ndarray, skin: np.ndarray, marks: np.ndarray) -> np.ndarray:
   """[V] 0..1: how deep skin lies behind the closed lips (and in the nostrils)."""
   size = 192
-  seen = cameras.project(cameras.DEFAULT, jnp.asarray(mean), size)
-  front = np.asarray(raster.rasterize(seen, jnp.asarray(skin), size).depth)
-  column, row = np.clip(np.asarray(seen[:, :2]).astype(int), 0, size - 1).T
-  buried = np.asarray(seen[:, 2]) - front[row, column]
+  seen = np.asarray(cameras.project(cameras.DEFAULT, jnp.asarray(mean), size))
+  front = np.asarray(_front(jnp.asarray(seen), jnp.asarray(skin), size))
+  column, row = np.clip(seen[:, :2].astype(int), 0, size - 1).T
+  buried = seen[:, 2] - front[row, column]
   x, y, _ = (mean - (marks[13] + marks[14]) / 2).T
   near = (np.abs(x) < 0.25) & (y > -0.30) & (y < 0.22)
   return np.where(near, np.clip((buried - 0.035) / 0.03, 0, 1), 0.0)
 
 
-def _occlusion(mean: np.ndarray, neutral: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def _occlusion(mean: np.ndarray, inside: np.ndarray) -> np.ndarray:
   """[V] ambient light that reaches a vertex: analytic, soft."""
   x, y, z = mean.T
   chin = (

@@ -58,7 +58,7 @@ def scalp_mask(seed: int) -> np.ndarray:
   """[HEIGHT, WIDTH] of the canvas: 0..1 where hair grows, with a soft, uneven edge."""
   angle, y = canvas.grid()
   rng = np.random.default_rng([seed, 5])
-  uneven = 0.010 * canvas._noise(rng, 4) + 0.006 * canvas._noise(rng, 1.5)
+  uneven = 0.010 * canvas.noise(rng, 4) + 0.006 * canvas.noise(rng, 1.5)
   rise = y - np.interp(np.abs(angle), LINE_ANGLE, LINE_HEIGHT) + uneven
   return np.clip(rise / 0.05 + 0.1, 0, 1).astype(np.float32)
 

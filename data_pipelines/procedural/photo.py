@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_pipelines.procedural import appearance, canvas, figure, hair, shading
+from data_pipelines.procedural import appearance, canvas, figure, hair, shading, shadow
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera as cameras
@@ -22,6 +22,7 @@ from gmtalker_jax.types import Coefficients
 
 BATCH = 8
 GRAIN = 0.010
+WARMTH = np.array((1.02, 1.0, 0.965), np.float32)  # of the print
 # How emotion shows in the blood: red, and pale, at level 3.
 FLUSH = {'angry': 0.35, 'happy': 0.15, 'sad': 0.12, 'fear': -0.25, 'surprised': 0.05}
 
@@ -48,10 +49,10 @@ class Photographer:
       canvas=jnp.asarray(np.concatenate([
         painted.albedo, painted.gloss[..., None], painted.pores[..., None], painted.wrinkles,
       ], -1)),
-      strands=jnp.asarray(_strands(look.seed)),
-      hair=jnp.asarray(look.hair),
-      iris=jnp.asarray(look.iris),
-      cloth=jnp.asarray(look.clothes),
+      strands=jnp.asarray(_strands(look.seed)[..., None]),
+      hair=_column(look.hair),
+      iris=_column(look.iris),
+      cloth=_column(look.clothes),
     )  # fmt: skip
     self._lights = shading.studio(look.key_side)
     self._background = jnp.asarray(_background(look, size))
@@ -88,45 +89,59 @@ class Photographer:
 def _expose(body, paint, lights, background, grain, coefficients, numbers, flush, size: int):
   """Photographs a chunk of frames."""
   inner = _inner_size(size)
+  wall = jax.image.resize(background, (inner, inner, 3), 'linear').reshape(-1, 3).T
 
   def one(args):
     frame, number = args
-    linear = _picture(body, paint, lights, background, frame, flush, inner)
-    linear = jax.image.resize(linear, (size, size, 3), 'linear')  # antialiased: area average
+    linear = _picture(body, paint, lights, wall, frame, flush, inner).reshape(3, inner, inner)
+    linear = jax.image.resize(linear, (3, size, size), 'linear')  # antialiased: area average
     plate = jnp.roll(grain, (number * 37 % size, number * 101 % size), (0, 1))
-    print_ = shading.develop(linear) + plate[..., None] * GRAIN
-    return jnp.round(jnp.clip(print_, 0, 1) * 255).astype(jnp.uint8)
+    shot = shading.develop(linear * WARMTH[:, None, None]) + plate[None] * GRAIN
+    return jnp.round(jnp.clip(shot, 0, 1) * 255).astype(jnp.uint8).transpose(1, 2, 0)
 
   return jax.lax.map(one, (coefficients, numbers))
 
 
-def _picture(body, paint, lights, background, frame: Coefficients, flush, size: int) -> jax.Array:
-  """One frame in linear colours, at the inner size."""
+def _picture(body, paint, lights, wall, frame: Coefficients, flush, size: int) -> jax.Array:
+  """One frame in linear colours [3, size * size]."""
   posed = figure.pose(body, frame)
   projected = cameras.project(cameras.DEFAULT, posed.points, size)
   fragments = raster.rasterize(projected, body.triangles, size)
   attributes = jnp.concatenate(
     [posed.normals, body.coordinates, posed.tangents, body.occlusion[:, None], posed.wrinkles], -1
   )
-  at = raster.interpolate(fragments, body.triangles, attributes)
-  hit = fragments.triangle >= 0
-  normal = at[..., :3]
-  normal = normal * jax.lax.rsqrt(jnp.maximum((normal**2).sum(-1, keepdims=True), 1e-12))
+  at = raster.interpolate(fragments, body.triangles, attributes).reshape(size * size, -1).T
+  at = jax.lax.optimization_barrier(at)
+  triangle = fragments.triangle.reshape(1, -1)
+  normal = at[:3] * jax.lax.rsqrt(jnp.maximum((at[:3] ** 2).sum(0, keepdims=True), 1e-12))
   pixels = shading.Pixels(
-    material=jnp.where(hit, body.material[jnp.maximum(fragments.triangle, 0)], -1),
+    material=jnp.where(triangle >= 0, body.material[jnp.maximum(triangle, 0)], -1),
     normal=normal,
-    coordinates=at[..., 3:5],
-    extra=at[..., 5:8],
-    occlusion=at[..., 8],
-    wrinkles=at[..., 9:11],
-    shadow=jnp.ones(hit.shape),
+    coordinates=at[3:5],
+    extra=at[5:8],
+    occlusion=at[8:9],
+    wrinkles=at[9:11],
+    shadow=_lit(posed.points, body.triangles, fragments.depth, lights, size),
   )
   width = cameras.DEFAULT.distance / cameras.DEFAULT.focal / size
-  flushed = paint._replace(canvas=paint.canvas)
-  colour = shading.shade(pixels, flushed, lights, width)
-  skin = (pixels.material == figure.SKIN)[..., None]
-  colour = jnp.where(skin, colour * (1 + flush * jnp.array([0.05, -0.10, -0.08])), colour)
-  return jnp.where(hit[..., None], colour, jax.image.resize(background, (size, size, 3), 'linear'))
+  colour = shading.shade(pixels, paint, lights, width, size)
+  blood = 1 + flush * jnp.array([[0.05], [-0.10], [-0.08]])
+  colour = jnp.where(pixels.material == figure.SKIN, colour * blood, colour)
+  return jnp.where(triangle >= 0, colour, wall)
+
+
+def _lit(points, triangles, depth: jax.Array, lights: shading.Studio, size: int) -> jax.Array:
+  """[1, P]: the share of the key light that reaches what the pixels show."""
+  centre = jnp.arange(size) + 0.5
+  x, y = jnp.meshgrid(centre, centre)
+  near = jnp.where(jnp.isfinite(depth), depth, cameras.DEFAULT.distance)
+  seen = jnp.stack([x, y, near], -1).reshape(-1, 3)
+  shown = cameras.unproject(cameras.DEFAULT, seen, size)
+  return shadow.lit(shadow.cast(points, triangles, lights.directions[0]), shown)[None]
+
+
+def _column(colour: appearance.Colour) -> jax.Array:
+  return jnp.asarray(colour, jnp.float32)[:, None]
 
 
 def _inner_size(size: int) -> int:

@@ -22,7 +22,10 @@ OPTIMIZERS = {'generator': optax.adam(1e-3), 'discriminator': optax.adam(1e-3)}
 
 def batch_of(size: int = 2, mask=None) -> PortraitBatch:
   rng = np.random.default_rng(0)
-  image = lambda: jnp.asarray(rng.uniform(-1, 1, (size, 64, 64, 3)), jnp.float32)
+
+  def image():
+    return jnp.asarray(rng.uniform(-1, 1, (size, 64, 64, 3)), jnp.float32)
+
   return PortraitBatch(
     rendering=image(),
     image=image(),

@@ -1,4 +1,4 @@
-"""GMEG: two ways to decode agree, nothing looks ahead, masks hold, the mixture answers to weights."""
+"""GMEG: two ways to decode agree, nothing looks ahead, masks hold, the mixture obeys weights."""
 
 import flax.linen as nn
 import jax

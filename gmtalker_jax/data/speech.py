@@ -36,9 +36,9 @@ _GAIN = (0.1, 10.0)  # bounded, so that silence stays silence
 _MEL_HOP = 160  # of melspectrogram.onnx: frame i is centred on sample 160 i + 256
 _MEL_CENTRE = 256
 _EMBEDDING_FRAMES = 76
-# What the network reacts to is centred on frame 43 of its 76 (measured: the mean change of its
-# output when one frame is disturbed). Zeros before the sound put that frame on the row's middle.
-_EMBEDDING_CENTRE = 43
+# Frame 45 of the 76, not the middle one, is put on the row's middle: measured with 25 ms and 100 ms
+# bursts in silence, so that the change of the output is centred on the burst to about half a row.
+_EMBEDDING_CENTRE = 45
 _EMBEDDING_PAD = _MEL_HOP * _EMBEDDING_CENTRE + _MEL_CENTRE - HOP // 2
 # The network's front end floors each call at 80 dB below its maximum; a fixed floor above that
 # makes a row independent of its neighbours, so that long sound can be read in pieces.
@@ -142,7 +142,7 @@ def _mel_bank() -> np.ndarray:
 
 
 def _embedding(wave: np.ndarray, rows: int) -> np.ndarray:
-  """[S] -> [rows, 96]. Row r sees 430 ms before and 345 ms after its middle, sample 320 r + 160."""
+  """[S] -> [rows, 96]. Row r sees 460 ms before and 315 ms after its middle, sample 320 r + 160."""
   mel_session, embedding_session = _sessions()
   padded = np.pad(wave, (_EMBEDDING_PAD, rows * HOP + _EMBEDDING_PAD - len(wave)))
   out = np.empty((rows, EMBEDDING), np.float32)

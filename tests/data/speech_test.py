@@ -68,7 +68,7 @@ def test_rows_are_where_the_sound_is(encoder):
   out = speech.encode(wave, encoder)
   change = np.abs(out - out[0]).sum(1)
   centre = (change * np.arange(100)).sum() / change.sum()
-  assert abs(centre - 50) < (0.6 if encoder == 'logmel' else 4.0)
+  assert abs(centre - 50) < (0.6 if encoder == 'logmel' else 1.5)
 
 
 def test_long_sound_is_read_in_pieces(monkeypatch):

@@ -16,6 +16,7 @@ import importlib.util
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,7 +57,10 @@ def read_flags(argv: Sequence[str]) -> tuple[Any, str]:
   config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=argv)
   flags.DEFINE_string('workdir', None, 'Where everything is written.', flag_values=values)
   try:
-    rest = values(argv)[1:]
+    with warnings.catch_warnings():
+      # ml_collections loads config files in a way that Python is about to give up.
+      warnings.filterwarnings('ignore', 'the load_module', DeprecationWarning)
+      rest = values(argv)[1:]
     config, workdir = values.config, values.workdir
   except Exception as error:  # absl and ml_collections raise whatever a config file raises
     raise InputError(_reason(error)) from None
@@ -89,6 +93,6 @@ def _reason(error: Exception) -> str:
   if any(line.startswith('Traceback') for line in lines):
     lines = [re.sub(r'^[\w.]*(Error|Exception): ', '', lines[-1])]
   text = ' '.join(line.strip(' \'"\\') for line in lines)
-  if isinstance(error, AttributeError):
+  if isinstance(error, (AttributeError, KeyError)):
     return f'got an unknown config key {text}; see the config file for the keys'
   return text or type(error).__name__

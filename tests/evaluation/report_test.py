@@ -1,0 +1,64 @@
+import json
+import re
+
+import numpy as np
+
+from gmtalker_jax.data import schema
+from gmtalker_jax.evaluation import report
+
+FOUND = {
+  'mouth_lmd_ratio': 0.61,
+  'mouth_lmd_shuffle_rise': 0.1,
+  'emotion_accuracy': 0.9,
+  'emotion_accuracy_truth': 0.95,
+  'motion_diversity_ratio': 1.7,
+  'silence_jaw_open': 0.01,
+  'knn_purity': 0.7,
+  'clips': {'test': 4},
+  'baselines': {
+    'expression': {'talker': {'mouth_lmd': 0.01, 'face_lmd': 0.02, 'lip_closure_recall': 0.8}}
+  },
+  'emotion_confusion': {a: {b: int(a == b) for b in schema.EMOTIONS} for a in schema.EMOTIONS},
+}
+
+
+def test_targets():
+  reached = {row.name: row.reached for row in report.table(FOUND)}
+  assert reached == {
+    'mouth_lmd_ratio': True,
+    'mouth_lmd_shuffle_rise': False,
+    'emotion_accuracy': True,
+    'motion_diversity_ratio': False,
+    'silence_jaw_open': True,
+  }
+
+
+def test_the_page_is_one_file_with_everything(tmp_path):
+  (tmp_path / 'metrics.json').write_text(json.dumps(FOUND))
+  points = {'points': [[0, 1], [1, 0]], 'emotions': ['happy', 'sad']}
+  (tmp_path / 'embedding.json').write_text(json.dumps(points))
+  step = {'name': 'corpus', 'seconds': 3.0, 'command': 'gmtalker corpus <b>&'}
+  (tmp_path / 'times.json').write_text(json.dumps({'machine': 'm', 'steps': [step]}))
+  (tmp_path / 'talk.mp4').write_bytes(b'video')
+  rng = np.random.default_rng(0)
+  for name in ('seeds', 'moving'):
+    np.savez(
+      tmp_path / f'{name}.npz',
+      motion=rng.normal(size=(3, 20, 12)),
+      expression=rng.uniform(size=(3, 20, 50)),
+      weights=np.full((3, 20, 8), 1 / 8),
+    )
+  run = tmp_path / 'runs' / 'expression'
+  run.mkdir(parents=True)
+  rows = [{'step': i, 'train/generator/rec': 1 / i, 'test/rec': 2 / i} for i in (1, 2, 3)]
+  (run / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+  page = report.build(tmp_path).read_text()
+  assert page.count('<svg') == 5
+  assert 'data:video/mp4;base64,dmlkZW8=' in page
+  assert 'corpus &lt;b&gt;&amp;' in page  # escaped
+  assert not re.search(r'(src|href)="(?!data:|#)', page)  # nothing is loaded from elsewhere
+  assert '70 % show its emotion' in page
+
+
+def test_an_empty_folder_still_gives_a_page(tmp_path):
+  assert '<h1>' in report.build(tmp_path).read_text()

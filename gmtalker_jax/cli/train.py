@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
   except loop.Diverged as error:
     print(f'gmtalker: {error}', file=sys.stderr)
     return 1
-  shown = ' '.join(f'{k} {v:.4g}' for k, v in sorted(metrics.items()) if isinstance(v, float))
+  shown = ' '.join(f'{k} {v:.4g}' for k, v in sorted(metrics.items()) if k.startswith('test/'))
   print(f'{workdir}: {shown}')
   return 0
 

@@ -47,10 +47,11 @@ _BASELINES = {
   'motion_diversity_ratio': 'always the mean 0',
   'portrait_psnr_gain_db': 'plain rendering 0',
 }
+# Per stage the plots, and per plot the quantities that share its axis.
 _CURVES = {
-  'expression': ('rec', 'responsibility_accuracy', 'loss'),
-  'motion': ('rec', 'kl', 'loss'),
-  'portrait': ('l1', 'psnr', 'loss'),
+  'expression': (('rec', 'rec_free'), ('responsibility_accuracy',), ('loss',)),
+  'motion': (('rec', 'rec_free'), ('kl',), ('loss',)),
+  'portrait': (('l1',), ('psnr',), ('loss',)),
 }
 
 
@@ -154,13 +155,13 @@ def _curves(folder: Path) -> dict[str, list[str]]:
   return result
 
 
-def _groups(known: Sequence[str], quantities: Sequence[str]) -> list[dict[str, str]]:
-  """Per quantity the train and test metrics of that name: {metric: label}."""
+def _groups(known: Sequence[str], plots_of_stage: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+  """Per plot the train and test metrics of these quantities: {metric: label}."""
   groups = []
-  for quantity in quantities:
-    names = [n for n in known if n.rsplit('/', 1)[-1] == quantity]
+  for quantities in plots_of_stage:
+    names = [n for n in known if n.rsplit('/', 1)[-1] in quantities]
     if names:
-      groups.append({n: f'{quantity}, {n.split("/")[0]}' for n in names})
+      groups.append({n: f'{n.rsplit("/", 1)[-1]}, {n.split("/")[0]}' for n in names})
   return groups
 
 

@@ -14,7 +14,7 @@ D0 = 0.5 / math.sqrt(3)
 
 # One fixed light for every rendering, so that shading speaks of shape and motion alone: soft from
 # everywhere, stronger from above and in front, a little from image left to model the nose.
-DEFAULT_LIGHT = np.array([0.78, -0.13, 0.27, 0.09, 0.0, 0.0, 0.02, 0.0, 0.0], np.float32)
+DEFAULT_LIGHT = np.array([0.70, -0.13, 0.26, 0.09, 0.0, 0.0, 0.02, 0.0, 0.0], np.float32)
 
 
 def basis(normals: jax.Array) -> jax.Array:

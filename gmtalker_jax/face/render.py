@@ -73,7 +73,7 @@ def draw(
 ) -> Rendering:
   """Renders vertices [V, 3] that are already in camera axes."""
   fragments = raster.rasterize(cameras.project(camera, vertices, size), head.triangles, size)
-  attributes = [head.albedo, normals(vertices, head.triangles), _eye_directions(head)]
+  attributes = [head.albedo, normals(vertices, head.triangles), eye_directions(head)]
   pixels = raster.interpolate(fragments, head.triangles, jnp.concatenate(attributes, -1))
   albedo, normal, eye = jnp.split(pixels, 3, -1)
   hit = fragments.triangle >= 0
@@ -114,6 +114,15 @@ def normals(vertices: jax.Array, triangles: jax.Array) -> jax.Array:
   return _unit(total)
 
 
+def eye_directions(head: Head) -> jax.Array:
+  """[V, 3]: on the eyeballs, the direction from the centre in the eye's own axes; 0 elsewhere."""
+  arms = _unit(head.mean[head.eye_vertices] - head.eye_centre[:, None])
+  return jnp.zeros_like(head.mean).at[head.eye_vertices].set(arms)
+
+
+_eye_directions = eye_directions
+
+
 @partial(jax.jit, static_argnames='size')
 def _render_chunk(head: Head, coefficients: Coefficients, size: int) -> jax.Array:
   nobody = jnp.zeros(0)
@@ -133,12 +142,6 @@ def _pad(array: np.ndarray, length: int) -> jax.Array:
 
 def _unit(vectors: jax.Array) -> jax.Array:
   return vectors * jax.lax.rsqrt(jnp.maximum((vectors**2).sum(-1, keepdims=True), 1e-20))
-
-
-def _eye_directions(head: Head) -> jax.Array:
-  """[V, 3]: on the eyeballs, the direction from the centre in the eye's own axes; 0 elsewhere."""
-  arms = _unit(head.mean[head.eye_vertices] - head.eye_centre[:, None])
-  return jnp.zeros_like(head.mean).at[head.eye_vertices].set(arms)
 
 
 def _paint_iris(albedo: jax.Array, eye: jax.Array) -> jax.Array:

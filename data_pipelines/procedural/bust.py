@@ -7,7 +7,7 @@ import numpy as np
 from data_pipelines.procedural.appearance import Appearance
 
 AROUND = 64
-COVERED = 0.07  # height above the cut of the neck from which the bust shows instead of the head
+WIDEST = 0.47  # half width of a neck, head widths: lower down it is a shoulder
 
 
 class Bust(NamedTuple):
@@ -23,10 +23,18 @@ class Bust(NamedTuple):
 def build(look: Appearance, vertices: np.ndarray, triangles: np.ndarray) -> Bust:
   """Builds the bust under the neck of a person's neutral head [V, 3]."""
   skin = vertices[np.unique(triangles)]
-  low = skin[:, 1].min()
-  body = _loft(_body_rings(low, _section(skin, low + 0.12)), cloth=0.0)
-  shirt = _loft(_shirt_rings(look, low, _section(skin, low + 0.11)), cloth=1.0)
+  base = neck_base(vertices, triangles)
+  body = _loft(_body_rings(skin, base), cloth=0.0)
+  shirt = _loft(_shirt_rings(look, base - 0.11, _section(skin, base)), cloth=1.0)
   return _join(body, shirt)
+
+
+def neck_base(vertices: np.ndarray, triangles: np.ndarray) -> float:
+  """Height where the neck of a person's neutral head ends and the bust takes over."""
+  skin = vertices[np.unique(triangles)]
+  low = skin[:, 1].min()
+  heights = low + np.arange(0.11, 0.24, 0.01)
+  return next((y for y in heights if _section(skin, y)[1] < WIDEST), heights[-1])
 
 
 def _section(vertices: np.ndarray, y: float) -> tuple[float, float, float]:
@@ -43,14 +51,20 @@ def _ellipse(z: float, half_width: float, half_depth: float, y, power: float = 2
   return np.stack([half_width * s, np.broadcast_to(y, s.shape), z + half_depth * c], -1)
 
 
-def _body_rings(low: float, neck: tuple[float, float, float]) -> list[np.ndarray]:
-  """Bare skin from the cut of the neck down into the shirt."""
-  z, width, depth = neck
-  heights = low + np.array((0.13, 0.07, 0.0, -0.1, -0.25, -0.45))
-  widths, depths = (0.93, 0.97, 1.0, 1.02, 1.05, 1.1), (0.90, 0.96, 1.0, 1.08, 1.2, 1.3)
-  return [
-    _ellipse(z, width * w, depth * d, y) for y, w, d in zip(heights, widths, depths, strict=True)
-  ]
+def _body_rings(skin: np.ndarray, base: float) -> list[np.ndarray]:
+  """Bare skin from just under that of the neck down into the shirt."""
+  rings = []
+  for up, share in ((0.07, 0.94), (0.03, 0.975), (0.0, 0.985)):
+    z, width, depth = _section(skin, base + up)
+    rings.append(_ellipse(z, width * share, depth * share, base + up, 2.2))
+  for down, narrow, deep in (
+    (0.05, 0.98, 1.03),
+    (0.1, 0.96, 1.06),
+    (0.2, 0.94, 1.1),
+    (0.35, 0.92, 1.2),
+  ):
+    rings.append(_ellipse(z, width * narrow, depth * deep, base - down, 2.2))
+  return rings
 
 
 def _shirt_rings(look: Appearance, low: float, neck) -> list[np.ndarray]:

@@ -197,7 +197,7 @@ def _wrinkles(marks: np.ndarray) -> np.ndarray:
     side = np.sign(marks[wing, 0] - marks[4, 0])
     path = (_at(marks[wing], side * 6, -6), _at(marks[cheek], -side * 3, -4),
             _at(marks[corner], side * 12, 4))  # fmt: skip
-    _crease(across, _smooth(np.stack(path)), 7, 1.2)
+    _crease(across, _smooth(np.stack(path)), 7, 0.85)
   for side in (-1, 1):
     _crease(along, _path(marks[9], side, (11, 22), (13, 0), (16, -22)), 5, 1.2)
     for k in (-6, 5):

@@ -85,7 +85,7 @@ def build(look: Appearance, head: Head, identity: np.ndarray) -> Figure:
     len(torso.points),
   )
   after = count + lashed
-  shown = neutral[triangles][..., 1].min(1) > neutral[:, 1].min() + bust.COVERED
+  shown = neutral[triangles][..., 1].min(1) > bust.neck_base(neutral, skin) - 0.04
   bare = torso.cloth < 0.5
   inside = _inside_mouth(mean, skin, marks)
   return Figure(

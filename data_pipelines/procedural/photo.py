@@ -145,8 +145,8 @@ def _column(colour: appearance.Colour) -> jax.Array:
 
 
 def _inner_size(size: int) -> int:
-  """Small pictures are sampled 2x, large ones 1.5x, and averaged down."""
-  return 2 * size if size <= 160 else size * 3 // 2
+  """Small pictures are sampled 2x, larger ones 1.5x, and averaged down."""
+  return 2 * size if size < 128 else size * 3 // 2
 
 
 def _padded(array) -> jax.Array:

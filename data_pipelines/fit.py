@@ -54,13 +54,15 @@ _BLINK = list(schema.BLINKS)
 class LandmarkModel(NamedTuple):
   """The head at its landmarks: mean [N, 3], identity [I, N, 3], expression [52, N, 3], eyes [2, 3].
 
-  Lengths are head widths; `eyes` are the centres of the left and right eyeball.
+  Lengths are head widths; `eyes` are the centres of the left and right eyeball; `weights` [N] say
+  how much each landmark counts.
   """
 
   mean: np.ndarray
   identity: np.ndarray
   expression: np.ndarray
   eyes: np.ndarray
+  weights: np.ndarray
 
   @classmethod
   def of(cls, head) -> 'LandmarkModel':
@@ -72,7 +74,8 @@ class LandmarkModel(NamedTuple):
       return (np.asarray(vertices, np.float32)[..., corners, :] * weights).sum(-2)
 
     arrays = (at_landmarks(a) for a in (head.mean, head.identity, head.expression))
-    return cls(*arrays, np.asarray(head.eye_centre, np.float32))
+    groups = np.asarray(head.triangle_group)[np.asarray(head.landmark_triangle)]
+    return cls(*arrays, np.asarray(head.eye_centre, np.float32), _weights(groups == 0))
 
 
 class Fit(NamedTuple):
@@ -115,7 +118,7 @@ def fit(model: LandmarkModel, points: np.ndarray, scores: np.ndarray, iterations
   parts = []
   for start in range(0, len(points), _CHUNK):
     some = slice(start, start + _CHUNK)
-    pose = initial_pose(moved, points[some])
+    pose = initial_pose(moved, points[some], model.weights)
     weights = _SCORE_GAIN * scores[some]
     for _ in range(iterations):
       pose, weights = _step(model, moved, pose, weights, points[some], scores[some])
@@ -134,16 +137,16 @@ def calibrate_blinks(scores: np.ndarray) -> np.ndarray:
   return scores
 
 
-def initial_pose(shape: np.ndarray, points: np.ndarray) -> _Pose:
+def initial_pose(shape: np.ndarray, points: np.ndarray, weights: np.ndarray) -> _Pose:
   """Pose of a rigid shape [N, 3] from points [T, N, 2] in closed form, for a distant camera."""
   ones = np.ones((len(shape), 1), np.float32)
-  solve = np.linalg.pinv(np.concatenate([shape, ones], 1) * _weights()[:, None])
-  affine = np.einsum('kn,tnc->tck', solve, points * _weights()[:, None])  # [T, 2, 4]
+  solve = np.linalg.pinv(np.concatenate([shape, ones], 1) * weights[:, None])
+  affine = np.einsum('kn,tnc->tck', solve, points * weights[:, None])  # [T, 2, 4]
   u, scales, vt = np.linalg.svd(affine[..., :3], full_matrices=False)
   rows = u @ vt
   rotation = np.concatenate([rows, np.cross(rows[:, :1], rows[:, 1:])], 1)
   depth = FOCAL / scales.mean(1)  # camera to the middle of the landmarks
-  middle = rotation @ np.average(shape, axis=0, weights=_weights())
+  middle = rotation @ np.average(shape, axis=0, weights=weights)
   flat = affine[..., 3] * depth[:, None] / FOCAL
   return _Pose(rotation, np.concatenate([flat, (DISTANCE - depth - middle[:, 2])[:, None]], 1))
 
@@ -165,7 +168,7 @@ def _fit_person(model, points, scores, iterations: int = 6) -> tuple[np.ndarray,
   """Identity [I] and landmark offsets [N, 3] from some frames; poses are refitted on the way."""
   identity = np.zeros(len(model.identity), np.float32)
   weights = _SCORE_GAIN * scores
-  pose = initial_pose(model.mean, points)
+  pose = initial_pose(model.mean, points, model.weights)
   for _ in range(iterations):
     neutral = model.mean + np.tensordot(identity, model.identity, 1)
     pose, weights = _step(model, neutral, pose, weights, points, scores, _MEAN_PRIOR)
@@ -180,7 +183,7 @@ def _mean_offset(model, neutral, pose, weights, points) -> np.ndarray:
   placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
   off = (points - project(placed)) * (DISTANCE - placed[..., 2:]) / FOCAL
   off = np.einsum('tji,tnj->tni', pose.rotation[:, :2], off).mean(0)
-  return np.where(_weights()[:, None] > 0.5, off, 0)
+  return np.where(model.weights[:, None] > 0.5, off, 0)
 
 
 def _identity_step(model, identity, pose, weights, points) -> np.ndarray:
@@ -226,7 +229,7 @@ def _residuals(model, neutral, pose, weights, points):
   shape = neutral + np.tensordot(weights, model.expression, 1)
   placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
   eyes = np.linalg.norm(neutral[OUTER_EYES[0]] - neutral[OUTER_EYES[1]])
-  scale = _weights() * np.float32(DISTANCE / (FOCAL * eyes))
+  scale = model.weights * np.float32(DISTANCE / (FOCAL * eyes))
   residual = (points - project(placed)) * scale[:, None]
   return placed, residual.reshape(len(points), -1), scale
 
@@ -344,7 +347,7 @@ def fit_gaze(model, neutral, shape, pose, points) -> np.ndarray:
   eyes = model.eyes + _eye_shift(model, neutral)
   angles = []
   for side in range(2):
-    lids, iris = list(_LIDS[side]), IRISES[side][0]
+    lids, iris = [k for k in _LIDS[side] if model.weights[k]], IRISES[side][0]
     placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
     off = (points[:, lids] - project(placed[:, lids])).mean(1)
     seen = points[:, iris] - off
@@ -393,11 +396,15 @@ def _eye_shift(model, neutral) -> np.ndarray:
   return np.stack([(neutral - model.mean)[list(indices)].mean(0) for indices in IRISES])
 
 
-def _weights() -> np.ndarray:
-  """Weight [478] of each landmark in the fit; irises weigh nothing, they belong to the gaze."""
+def _weights(on_skin: np.ndarray) -> np.ndarray:
+  """Weight [478] of each landmark in the fit; 0 for irises, which belong to the gaze.
+
+  `on_skin` [478] says which landmarks lie on the skin of the head: a point of the lids that was
+  found on the eyeball would turn with it.
+  """
   weights = np.full(LANDMARKS, _WEIGHTS['other'], np.float32)
   weights[list(_SILHOUETTE)] = _WEIGHTS['silhouette']
   weights[list(_LIPS)] = _WEIGHTS['lips']
   weights[[*_LIDS[0], *_LIDS[1]]] = _WEIGHTS['lids']
   weights[468:] = 0
-  return weights
+  return weights * on_skin

@@ -20,7 +20,8 @@ from gmtalker_jax.io import audio, video
 MIN_SECONDS = 0.4
 MAX_ERROR = 0.06  # outer-eye distances
 MAX_YAW = 1.1  # rad: beyond it one eye is hidden and the mesh is guesswork
-MIN_KEPT = 0.5  # of the clip that the best track must cover
+MIN_KEPT = 0.5  # of the clip that the best track must cover, unless it lasts
+LONG_ENOUGH = 2.0  # seconds
 LENGTH_TOLERANCE = 0.5  # seconds between sound and picture, or a twentieth of the clip
 SILENCE = 1e-3  # peak
 
@@ -181,8 +182,8 @@ def _track(source: ClipSource, landmarker: Landmarker) -> tracking.Track:
     raise Rejected('no_face')
   seconds = track.total / schema.FRAME_RATE
   kept = track.valid.sum() / track.total
-  if kept < MIN_KEPT:
-    raise Rejected('face_lost', f'the longest track covers {kept:.0%} of {seconds:.1f} s')
+  if kept < MIN_KEPT and track.valid.sum() / schema.FRAME_RATE < LONG_ENOUGH:
+    raise Rejected('face_lost', f'the longest steady track covers {kept:.0%} of {seconds:.1f} s')
   if track.valid.sum() / schema.FRAME_RATE < MIN_SECONDS:
     raise Rejected('too_short', f'{seconds:.2f} s')
   return track
@@ -263,8 +264,8 @@ def _notes(track: tracking.Track, crop: tracking.Crop) -> list[str]:
   if track.faces > 1:
     notes.append(f'{track.faces} faces: the largest track was taken')
   if len(track.valid) < 0.95 * track.total:
-    seconds = len(track.valid) / schema.FRAME_RATE
-    notes.append(f'{seconds:.1f} s of {track.total / schema.FRAME_RATE:.1f} s show the same face')
+    kept, total = len(track.valid) / schema.FRAME_RATE, track.total / schema.FRAME_RATE
+    notes.append(f'{kept:.1f} s of {total:.1f} s hold one face in one place')
   if crop.side * fitting.FOCAL / fitting.DISTANCE < 64:
     notes.append('a small face: fine for motion, coarse for lips')
   return notes

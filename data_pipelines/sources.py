@@ -6,6 +6,7 @@ name beside it, not emotion number two.
 
 import difflib
 import hashlib
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -219,9 +220,15 @@ def _existing(folder: str | Path) -> Path:
 
 
 def _videos(folder: Path) -> list[Path]:
-  hidden = lambda path: any(part.startswith('.') for part in path.relative_to(folder).parts)  # noqa: E731
-  files = (p for p in folder.rglob('*') if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
-  return sorted(p for p in files if not hidden(p))
+  """Video files in a folder and below, through links too; what is hidden is left out."""
+  found, seen = [], set()
+  for place, folders, files in os.walk(folder, followlinks=True):
+    known = os.path.realpath(place) in seen  # a link to a folder above would never end
+    seen.add(os.path.realpath(place))
+    folders[:] = [] if known else [name for name in folders if not name.startswith('.')]
+    names = () if known else files
+    found += [Path(place, name) for name in names if not name.startswith('.')]
+  return sorted(p for p in found if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
 
 
 def _found(clips: list[ClipSource], problems: list[Problem], folder: Path, form: str) -> Listing:

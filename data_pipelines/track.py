@@ -7,10 +7,14 @@ import cv2
 import numpy as np
 
 from data_pipelines import fit as fitting
-from data_pipelines.landmarker import OUTER_EYES, Face, Landmarker, region_of
+from data_pipelines.landmarker import OUTER_EYES, Face, Landmarker, Region, region_of
 
 _GAP = 10  # frames that the face may be lost for without ending a track
-_JUMP = 0.6  # sides of the face's region that it may move between frames (a cut moves it further)
+# How far, in sides of the face's region, and by what factor in size a face may change: from frame
+# to frame (a cut changes more), and since the track began (or it would leave the fixed crop).
+_JUMP = (0.6, 1.6)
+_DRIFT = (0.45, 1.4)
+_TILES_EVERY = 5  # frames without a face that are searched in tiles, which is slow
 _CROP_FRAMES = 24  # frames that place the crop
 
 
@@ -58,13 +62,13 @@ class Track(NamedTuple):
 def track(frames: Iterable[np.ndarray], landmarker: Landmarker) -> Track | None:
   """Follows the largest face of a clip, uint8 [H, W, 3] RGB frames; None where there is none.
 
-  A face that jumps is another face or another shot: the track that shows the most of a face (area
-  times frames) is kept, and the rest of the clip is not part of it.
+  A face that jumps or has moved far is another face or another shot (or the camera zooms): the
+  track that shows the most of a face (area times frames) is kept, the rest of the clip is not.
   """
   landmarker.reset()
   faces, crowd = [], 0
   for i, frame in enumerate(frames):
-    faces.append(landmarker.track(frame))
+    faces.append(landmarker.track(frame, tiles=i % _TILES_EVERY == 0))
     if i in (0, 25):
       crowd = max(crowd, len(landmarker.detect(frame)))
   spans = _spans(faces)
@@ -88,7 +92,7 @@ def place(model: fitting.LandmarkModel, track: Track) -> Crop:
   eyes = np.linalg.norm(points[:, OUTER_EYES[0]] - points[:, OUTER_EYES[1]], axis=-1)
   crop = Crop(points.mean((0, 1)), float(eyes.max()) / 0.2)
   for _ in range(4):  # a fixed point: the perspective depends on the crop a little
-    pose = fitting.initial_pose(model.mean, crop.to_units(points))
+    pose = fitting.initial_pose(model.mean, crop.to_units(points), model.weights)
     x, y, z = np.median(pose.translation, axis=0)
     scale = crop.side * fitting.FOCAL / fitting.DISTANCE
     side = crop.side * fitting.DISTANCE / (fitting.DISTANCE - z)
@@ -133,24 +137,26 @@ _NO_SCORES = np.zeros(52, np.float32)
 
 
 def _spans(faces: list[Face | None]) -> list[tuple[int, int]]:
-  """Runs [start, end) of the same face, cut where it jumps or is lost for long."""
-  spans, last = [], None
+  """Runs [start, end) of the same face, cut where it jumps, is lost for long, or has moved away."""
+  spans, first, last = [], None, None
   for i, face in enumerate(faces):
     if face is None:
       continue
     region = region_of(face.landmarks)
-    steady = last is not None and i - last[0] <= _GAP and _near(region, last[1])
-    if steady:
+    steady = first is not None and i - last[0] <= _GAP
+    if steady and _near(region, last[1], *_JUMP) and _near(region, first, *_DRIFT):
       spans[-1] = (spans[-1][0], i + 1)
     else:
       spans.append((i, i + 1))
+      first = region
     last = i, region
   return spans
 
 
-def _near(a, b) -> bool:
+def _near(a: Region, b: Region, move: float, grow: float) -> bool:
+  """Whether regions differ by less than `move` sides in place and a factor `grow` in size."""
   side = max(a.side, b.side)
-  return np.linalg.norm(a.centre - b.centre) < _JUMP * side and min(a.side, b.side) > side / 1.6
+  return np.linalg.norm(a.centre - b.centre) < move * side and min(a.side, b.side) * grow > side
 
 
 def _weight(faces: list[Face | None]) -> float:

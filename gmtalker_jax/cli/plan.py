@@ -34,7 +34,7 @@ PRESETS = {
   'smoke': Preset(
     'smoke',
     '--people 1 --sentences 1 --portrait-sentences 1 --test-sentences 1 '
-    '--stage-people 1 --stage-clips 4 --size 64 --video-size 64',
+    '--stage-people 1 --stage-clips 8 --size 64 --video-size 64',
     8,
     3,
   ),

@@ -90,9 +90,9 @@ def build(look: Appearance, head: Head, identity: np.ndarray) -> Figure:
   inside = _inside_mouth(mean, skin, marks)
   return Figure(
     head=own,
-    triangles=_i32(triangles[shown], lashes['triangles'] + count, locks.triangles + after,
+    triangles=_i32(triangles * shown[:, None], lashes['triangles'] + count, locks.triangles + after,
                    torso.triangles + after + combed),
-    material=_i32(group[shown], np.full(len(lashes['triangles']), LASH),
+    material=_i32(group, np.full(len(lashes['triangles']), LASH),
                   np.full(len(locks.triangles), HAIR),
                   np.where(bare[torso.triangles[:, 0]], SKIN, CLOTH)),
     coordinates=_f32(canvas.address(mean), np.zeros((lashed, 2)), locks.coordinates,

@@ -40,6 +40,7 @@ CUTS = {
   'back': Cut(0.10, 0.10, -1.0, 0.60, 0.045, 900, 0.050),
 }
 SEGMENTS = 7
+MOST = 1100  # every head of hair is filled up to this many locks: one compiled shape for all
 HANGING = {'bob': -0.36, 'long': -1.05}  # height where the locks beside and behind the face end
 
 
@@ -79,7 +80,7 @@ def grow(look: Appearance, mean: np.ndarray, person: np.ndarray, triangles: np.n
   locks = _ribbons(paths, cut, rng)
   if look.style in HANGING:
     locks = _join(locks, _curtain(HANGING[look.style], skull, rng))
-  return locks
+  return _filled(locks)
 
 
 def _roots(cut: Cut, mean, person, triangles, rng) -> np.ndarray:
@@ -180,6 +181,15 @@ def _curtain(end: float, skull, rng) -> Locks:
   turned = inside[locks.triangles[:, 0]]
   locks.triangles[turned] = locks.triangles[turned][:, ::-1]
   return locks
+
+
+def _filled(locks: Locks) -> Locks:
+  """Adds locks without area, which no camera sees."""
+  points, faces = MOST * (SEGMENTS + 1) * 2, MOST * SEGMENTS * 2
+  short = points - len(locks.points)
+  fill = [np.concatenate([a, np.repeat(a[-1:], short, 0)]) for a in locks[:-1]]
+  none = np.zeros((faces - len(locks.triangles), 3), locks.triangles.dtype)
+  return Locks(*fill, np.concatenate([locks.triangles, none]))
 
 
 def _join(a: Locks, b: Locks) -> Locks:

@@ -11,6 +11,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.losses import adversarial, pictures
 from gmtalker_jax.models.discriminator import Discriminator
+from gmtalker_jax.models.perceptual import Weights, distance
 from gmtalker_jax.models.portrait import PortraitGenerator
 from gmtalker_jax.stages.base import Optimizers, Phase, Stage, make_init, make_step
 from gmtalker_jax.types import Params, PortraitBatch
@@ -34,6 +35,7 @@ def make(
   loss: Mapping[str, Any],
   optimizers: Optimizers,
   ema_decay: float,
+  perceptual: Weights | None = None,
 ) -> Stage:
   """Builds the portrait stage.
 
@@ -43,9 +45,10 @@ def make(
     loss: fields of `PortraitLoss`.
     optimizers: 'generator' and, with an adversarial loss, 'discriminator'.
     ema_decay: of the weights that are served.
+    perceptual: weights of VGG16 and LPIPS (`models.perceptual.check`), needed by `loss.perceptual`.
 
   Raises:
-    InputError: an optimizer is missing.
+    InputError: an optimizer or the perceptual weights are missing.
   """
   generator, discriminator = _networks(dict(model))
   weights = PortraitLoss(**loss)
@@ -54,6 +57,11 @@ def make(
   if missing:
     raise InputError(f'got no optimizer for {missing}, expected {names}, add it to the config')
   optimizers = {n: optimizers[n] for n in names}
+  if weights.perceptual and perceptual is None:
+    raise InputError(
+      f'got loss.perceptual = {weights.perceptual} without VGG16 weights, expected both or none, '
+      'set it to 0 or pass the weights'
+    )
 
   def init_params(key: jax.Array, batch: PortraitBatch) -> Params:
     keys = jax.random.split(key)
@@ -81,6 +89,8 @@ def make(
     terms = {'l1': pictures.absolute(image, batch.image)}
     if weights.pyramid:
       terms['pyramid'] = pictures.pyramid(image, batch.image, weights.pyramid_levels)
+    if weights.perceptual:
+      terms['perceptual'] = distance(perceptual, image, batch.image)
     if weights.adversarial:
       terms['adversarial'] = adversarial.generator_loss(judge(params, image, batch))
     metrics = {name: Mean.of(value, batch.mask) for name, value in terms.items()}

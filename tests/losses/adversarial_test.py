@@ -16,7 +16,10 @@ def image(seed: int = 0, size: int = 8) -> jax.Array:
 
 def test_losses_are_the_cross_entropies():
   real, fake = jnp.array([0.3, -2.0]), jnp.array([1.5, -0.2])
-  log_sigmoid = lambda x: -np.log1p(np.exp(-np.asarray(x)))
+
+  def log_sigmoid(x):
+    return -np.log1p(np.exp(-np.asarray(x)))
+
   np.testing.assert_allclose(adversarial.generator_loss(fake), -log_sigmoid(fake), rtol=1e-5)
   expected = -log_sigmoid(real) - log_sigmoid(-fake)
   np.testing.assert_allclose(adversarial.discriminator_loss(real, fake), expected, rtol=1e-5)

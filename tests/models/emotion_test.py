@@ -19,7 +19,10 @@ def code(weights) -> jax.Array:
 def branch(k: int) -> np.ndarray:
   """Computes the code of emotion k with numpy."""
   p = jax.tree.map(np.asarray, PARAMS['params'])
-  relu = lambda x: np.where(x > 0, x, 0.2 * x) * np.sqrt(2)
+
+  def relu(x):
+    return np.where(x > 0, x, 0.2 * x) * np.sqrt(2)
+
   z = np.asarray(Z)
   x = z / np.sqrt((z**2).mean(-1, keepdims=True) + 1e-8)
   for i in range(2):

@@ -35,22 +35,87 @@ def batch_of(size: int = 2, mask=None) -> PortraitBatch:
   )
 
 
-def test_step_changes_both_networks_and_reports():
-  stage = portrait.make(MODEL, {}, OPTIMIZERS, 0.99)
-  batch = batch_of()
-  state = stage.init(jax.random.key(0), batch)
-  new, metrics = jax.jit(stage.step)(state, batch, jax.random.key(1))
+RATED = optax.inject_hyperparams(optax.sgd)
+SGD = {'generator': RATED(learning_rate=1e-3), 'discriminator': RATED(learning_rate=1e-3)}
+
+
+def rates(state, **learning_rates: float):
+  """Sets learning rates without compiling the step again."""
+  opt_state = dict(state.opt_state)
+  for name, rate in learning_rates.items():
+    hyperparams = {'learning_rate': jnp.asarray(rate, jnp.float32)}
+    opt_state[name] = opt_state[name]._replace(hyperparams=hyperparams)
+  return state.replace(opt_state=opt_state)
+
+
+def same(a, b) -> bool:
+  return all(jax.tree.leaves(jax.tree.map(lambda x, y: bool((x == y).all()), a, b)))
+
+
+@pytest.fixture(scope='module')
+def adversarial():
+  stage = portrait.make(MODEL, {'r1_every': 2, 'pyramid': 1.0}, SGD, 0.9)
+  return stage, jax.jit(stage.init)(jax.random.key(0), batch_of()), jax.jit(stage.step)
+
+
+def test_step_changes_both_networks_and_reports(adversarial):
+  _, state, step = adversarial
+  new, metrics = step(state, batch_of(), jax.random.key(1))
   for name in ('generator', 'discriminator'):
-    moved = optax.tree.norm(optax.tree.sub(new.params[name], state.params[name]))
-    assert moved > 0
+    assert not same(new.params[name], state.params[name])
   assert all(np.isfinite(m.total) for m in metrics.values())
   assert metrics['r1/gradient'].count == 2
+  _, metrics = step(new, batch_of(), jax.random.key(1))
+  assert metrics['r1/gradient'].count == 0  # not due on odd steps
+  l1, pyramid = (metrics[f'generator/{n}'] for n in ('l1', 'pyramid'))
+  assert pyramid.total > l1.total  # noise has detail in every band
+  ema = jax.tree.map(lambda e, p: 0.9 * e + 0.1 * p, state.ema, new.params)
+  assert jax.tree.all(jax.tree.map(lambda a, b: jnp.allclose(a, b, atol=1e-6), ema, new.ema))
+
+
+@pytest.mark.parametrize('frozen', ['generator', 'discriminator'])
+def test_a_phase_trains_only_its_network(adversarial, frozen):
+  _, state, step = adversarial
+  new, _ = step(rates(state, **{frozen: 0.0}), batch_of(), jax.random.key(1))
+  for name in SGD:
+    assert same(new.params[name], state.params[name]) == (name == frozen)
+
+
+def test_masked_examples_change_no_metric():
+  stage = portrait.make(MODEL, {'adversarial': 0.0}, OPTIMIZERS, 0.99)
+  batch = batch_of(mask=[1, 0])
+  params = jax.jit(stage.init)(jax.random.key(0), batch).params
+  other = batch.replace(image=batch.image.at[1].set(0.0), rendering=batch.rendering.at[1].set(9.0))
+  evaluate = jax.jit(stage.evaluate)
+  a, b = (evaluate(params, x, jax.random.key(2)) for x in (batch, other))
+  for name in ('psnr', 'psnr_rendering', 'l1'):
+    assert a[name].count == 1
+    np.testing.assert_allclose(a[name].total, b[name].total, rtol=1e-5)
+
+
+def test_gradient_of_the_whole_loss_against_finite_differences(adversarial):
+  # Descent of rate r moves the weights by -r g, and the loss falls by r |g|^2. The discriminator
+  # rests, so that both losses (l1, pyramid, adversarial) are of one function.
+  rate = 3e-3
+  _, state, step = adversarial
+  state, key = rates(state, generator=rate, discriminator=0.0), jax.random.key(1)
+  new, before = step(state, batch_of(), key)
+  _, after = step(new, batch_of(), key)
+  slope = float(before['generator/loss'].total - after['generator/loss'].total) / rate
+  norm = float(before['generator/grad_norm'].total)
+  assert norm > 0
+  np.testing.assert_allclose(slope, norm**2, rtol=0.05)
 
 
 def test_no_adversarial_loss_no_discriminator():
   stage = portrait.make(MODEL, {'adversarial': 0.0}, OPTIMIZERS, 0.99)
-  state = stage.init(jax.random.key(0), batch_of())
+  state = jax.eval_shape(stage.init, jax.random.key(0), batch_of())
   assert set(state.params) == set(state.opt_state) == {'generator'}
+
+
+def test_perceptual_loss_without_weights():
+  with pytest.raises(InputError, match='without VGG16 weights'):
+    portrait.make(MODEL, {'perceptual': 0.03}, OPTIMIZERS, 0.99)
 
 
 def test_missing_optimizer():

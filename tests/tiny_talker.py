@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gmtalker_jax.data import speech, statistics
-from gmtalker_jax.inference.talker import Generator, Talker
+from gmtalker_jax.inference.talker import Generator, Painter, Talker
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.models.expression import ExpressionGenerator
 from gmtalker_jax.models.motion import MotionGenerator
@@ -46,7 +46,7 @@ def talker() -> Talker:
   return Talker(
     expression=Generator(expression, params['expression'], stats),
     motion=Generator(motion, params['motion'], stats),
-    portrait=Generator(portrait, params['portrait'], None),
+    portrait=Painter(portrait, params['portrait']),
     head=head,
     identity=np.zeros(head.identity.shape[0], np.float32),
     subjects=('M001', 'W002'),

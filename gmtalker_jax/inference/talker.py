@@ -31,11 +31,18 @@ _LARGEST = 1 << 14  # no width, length or count of a model is larger; guards hos
 
 
 class Generator(NamedTuple):
-  """A linen module with the weights it serves."""
+  """A linen module with the weights it serves and the moments of what it sees and makes."""
 
-  module: nn.Module
+  module: Any  # ExpressionGenerator or MotionGenerator
   params: Params
-  statistics: statistics.Statistics | None  # None for the portrait, which sees pictures
+  statistics: statistics.Statistics
+
+
+class Painter(NamedTuple):
+  """The portrait generator: it sees pictures, which need no statistics."""
+
+  module: PortraitGenerator
+  params: Params
 
 
 class Talker(NamedTuple):
@@ -43,7 +50,7 @@ class Talker(NamedTuple):
 
   expression: Generator
   motion: Generator
-  portrait: Generator
+  portrait: Painter
   head: Head
   identity: np.ndarray  # [I] the person's head shape
   subjects: tuple[str, ...]  # the people that the expression generator learnt from
@@ -101,12 +108,15 @@ def from_workdirs(expression: str, motion: str, portrait: str, seed: int = 0) ->
       raise InputError(f'got {paths[name]!r} of the stage {one.stage!r} as the {name}; swap them')
   about = {name: one.about for name, one in served.items()}
   _check_together(about)
+  generators: dict[str, Any] = {
+    name: _generator(name, one.model, one.params['generator'], one.statistics)
+    for name, one in served.items()
+  }
+  _check_latent(generators)
   return Talker(
-    **{
-      name: _generator(name, one.model, one.params, one.statistics) for name, one in served.items()
-    },
+    **generators,
     head=heads.load_head(),
-    identity=served['portrait'].identity,
+    identity=np.asarray(served['portrait'].identity),
     subjects=about['expression'].subjects,
     subject=about['portrait'].subject,
     speech_encoder=about['expression'].speech_encoder,
@@ -114,9 +124,13 @@ def from_workdirs(expression: str, motion: str, portrait: str, seed: int = 0) ->
   )
 
 
-def _generator(name: str, model: Mapping, params: Params, stats: Any) -> Generator:
-  params = jax.tree.map(jnp.asarray, params['generator'])
-  return Generator(_module(name, model), params, None if name == 'portrait' else stats)
+def _generator(
+  name: str, model: Mapping, params: Params, stats: statistics.Statistics | None
+) -> Generator | Painter:
+  params = jax.tree.map(jnp.asarray, params)
+  if name == 'portrait' or stats is None:
+    return Painter(_module(name, model), params)
+  return Generator(_module(name, model), params, stats)
 
 
 def _check_together(about: Mapping[str, workdir.About]) -> None:
@@ -147,7 +161,7 @@ def save(talker: Talker, directory: str, provenance: Mapping[str, Any], dtype: s
     'identity': talker.identity.tolist(),
     'models': {name: hyperparameters(g.module) for name, g in generators.items()},
     'statistics': {
-      name: g.statistics.to_json() for name, g in generators.items() if g.statistics is not None
+      name: g.statistics.to_json() for name, g in generators.items() if isinstance(g, Generator)
     },
   }
   tensors = {
@@ -177,14 +191,12 @@ def _from_description(
     raise InputError(
       f'got a talker with the emotions {description["emotions"]}, expected {list(schema.EMOTIONS)}'
     )
-  generators = {}
+  generators: dict[str, Any] = {}
   for name in MODULES:
-    stats = None
-    if name != 'portrait':
-      stats = _statistics(description['statistics'][name], name)
-    module = _module(name, description['models'][name])
+    stats = None if name == 'portrait' else _statistics(description['statistics'][name], name)
     params = traverse_util.unflatten_dict(dict(tensors[name]), sep='/')
-    generators[name] = Generator(module, jax.tree.map(jnp.asarray, params), stats)
+    generators[name] = _generator(name, description['models'][name], params, stats)
+  _check_latent(generators)
   _check_params(generators)
   head = heads.load_head(_builtin_only(description['head']))
   identity = np.asarray(description['identity'], np.float32)
@@ -225,6 +237,16 @@ def _statistics(values: Mapping[str, Any], name: str) -> statistics.Statistics:
   return stats
 
 
+def _check_latent(generators: Mapping[str, Any]) -> None:
+  """The latent of the expression generator is what the portrait generator takes."""
+  made, painter = generators['expression'].module.latent, generators['portrait'].module
+  if painter.zgm_injection != 'none' and painter.latent != made:
+    raise InputError(
+      f'got an expression latent of {made} and a portrait that takes {painter.latent}, expected '
+      'the same; train the portrait with config.data.expression_workdir of this expression'
+    )
+
+
 def _check_encoder(encoder: str, generators: Mapping[str, Generator]) -> None:
   width = speech.dimension(encoder)
   for name in ('expression', 'motion'):
@@ -233,7 +255,7 @@ def _check_encoder(encoder: str, generators: Mapping[str, Generator]) -> None:
       raise InputError(f'got {name} statistics of {found} speech features, {encoder} has {width}')
 
 
-def _check_params(generators: Mapping[str, Generator]) -> None:
+def _check_params(generators: Mapping[str, Any]) -> None:
   """Traces what `speak` and `evaluate` call; linen compares names and shapes. Makes no array."""
   for name, generator in generators.items():
     try:
@@ -260,7 +282,7 @@ def _call_motion(generator: Generator, params: Params) -> Any:
   return generator.module.apply({'params': params}, speech_rows, jax.random.key(0), method='sample')
 
 
-def _call_portrait(generator: Generator, params: Params) -> Any:
+def _call_portrait(generator: Painter, params: Params) -> Any:
   module = generator.module
   rendering = jnp.zeros((1, module.input_size, module.input_size, 3))
   weights = jnp.zeros((1, len(schema.EMOTIONS)))

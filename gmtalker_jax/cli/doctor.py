@@ -85,7 +85,7 @@ def _voice() -> str:
 
 def _landmarker() -> str:
   landmarker = importlib.import_module('data_pipelines.landmarker')
-  return landmarker.__doc__.splitlines()[0]
+  return (landmarker.__doc__ or '').splitlines()[0]
 
 
 def _talker() -> str:

@@ -133,7 +133,9 @@ def _read_sound(audio, path: str) -> np.ndarray:
 def _watched(frames: Iterator[np.ndarray], total: int) -> Iterator[np.ndarray]:
   from tqdm import tqdm
 
-  return tqdm(frames, total=total, desc='speaking', unit='frame', file=sys.stderr, leave=False)
+  return iter(
+    tqdm(frames, total=total, desc='speaking', unit='frame', file=sys.stderr, leave=False)
+  )
 
 
 def _sized(frames: Iterator[np.ndarray], size: int | None) -> Iterator[np.ndarray]:

@@ -12,7 +12,7 @@ examples:
 """
 
 import difflib
-import importlib.util
+import importlib
 import os
 import re
 import sys
@@ -77,7 +77,7 @@ def _find_config(argument: str) -> str:
   match = re.fullmatch(r'--?config=([^:]+)(:.*)?', argument)
   if not match or os.path.exists(match[1]):
     return argument
-  folder = os.path.dirname(importlib.util.find_spec('configs').origin)
+  folder = os.path.dirname(importlib.import_module('configs').__file__ or '')
   name = os.path.basename(match[1])
   shipped = sorted(f for f in os.listdir(folder) if f.endswith('.py') and not f.startswith('_'))
   if os.path.dirname(match[1]) in ('', 'configs') and name in shipped:

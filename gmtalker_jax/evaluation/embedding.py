@@ -59,10 +59,10 @@ def posterior_mean(talker: Talker, record: Mapping[str, Any]) -> np.ndarray:
 
 def knn_purity(latents: np.ndarray, labels: Sequence[str]) -> float:
   """Share of the nearest neighbours that carry the same label."""
-  labels = np.asarray(labels)
-  count = min(_NEIGHBOURS, len(labels) - 1)
+  names = np.asarray(labels)
+  count = min(_NEIGHBOURS, len(names) - 1)
   near = NearestNeighbors(n_neighbors=count + 1).fit(latents).kneighbors(latents)[1][:, 1:]
-  return float((labels[near] == labels[:, None]).mean())
+  return float((names[near] == names[:, None]).mean())
 
 
 @functools.cache

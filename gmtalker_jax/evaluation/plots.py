@@ -19,7 +19,7 @@ COLOURS = dict(
     strict=True,
   )
 )
-_STYLE = {
+_STYLE: dict[Any, Any] = {
   'svg.fonttype': 'none',
   'font.family': 'sans-serif',
   'font.size': 10,
@@ -45,8 +45,11 @@ def training_curve(rows: Sequence[Mapping[str, float]], names: Mapping[str, str]
     for name, label in names.items():
       points = [(r['step'], r[name]) for r in rows if name in r]
       if points:
-        style = {'marker': 'o', 'ms': 4} if name.startswith('test/') else {'lw': 1.2}
-        axes.plot(*zip(*points, strict=True), label=label, **style)
+        style: dict[str, Any] = (
+          {'marker': 'o', 'ms': 4} if name.startswith('test/') else {'lw': 1.2}
+        )
+        steps, values = np.array(points).T
+        axes.plot(steps, values, label=label, **style)
     axes.set_xlabel('training step')
     axes.legend(fontsize=9)
     return _svg(figure)
@@ -54,12 +57,12 @@ def training_curve(rows: Sequence[Mapping[str, float]], names: Mapping[str, str]
 
 def embedding(points: Sequence[Sequence[float]], emotions: Sequence[str]) -> str:
   """t-SNE points coloured by emotion."""
-  points, emotions = np.asarray(points), np.asarray(emotions)
+  place, label = np.asarray(points), np.asarray(emotions)
   with matplotlib.rc_context(_STYLE | {'axes.grid': False}):
     figure = Figure((6.2, 4.2))
     axes = figure.add_subplot()
     for name, colour in COLOURS.items():
-      mine = points[emotions == name]
+      mine = place[label == name]
       if len(mine):
         axes.scatter(*mine.T, s=34, color=colour, label=name, edgecolor='white', linewidth=0.5)
     axes.set(xticks=[], yticks=[], xlabel='t-SNE 1 (no unit)', ylabel='t-SNE 2 (no unit)')

@@ -161,7 +161,7 @@ def motion_metrics(talker: Talker, test: Records, seeds: int, sounds: int = 6) -
   heard = test[:: max(1, len(test) // sounds)][:sounds]
   made = [
     [
-      standardise(speak.generate_motion(talker, np.float32(r['speech']), seed))
+      standardise(speak.generate_motion(talker, np.asarray(r['speech'], np.float32), seed))
       for seed in range(seeds)
     ]
     for r in heard

@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 # key -> (what a newcomer reads, comparison, bound)
-_TARGETS = {
+_TARGETS: dict[str, tuple[str, str, Any]] = {
   'mouth_lmd_ratio': ('The mouth is where it should be', '<=', 0.75),
   'mouth_lmd_shuffle_rise': ('... because of the sound', '>=', 0.20),
   'emotion_accuracy': ('The emotion asked for is the one shown', '>=', 0.80),

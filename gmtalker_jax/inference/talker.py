@@ -2,7 +2,7 @@
 
 import functools
 import importlib.resources
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +22,7 @@ from gmtalker_jax.models.motion import MotionGenerator
 from gmtalker_jax.models.portrait import PortraitGenerator
 from gmtalker_jax.types import Params
 
-MODULES = {
+MODULES: dict[str, Callable[..., Any]] = {
   'expression': ExpressionGenerator,
   'motion': MotionGenerator,
   'portrait': PortraitGenerator,
@@ -220,7 +220,7 @@ def _builtin_only(head: str) -> str:
   return head
 
 
-def _module(name: str, hyperparameters: Mapping[str, Any]) -> nn.Module:
+def _module(name: str, hyperparameters: Mapping[str, Any]) -> Any:
   for key, value in hyperparameters.items():
     if isinstance(value, (int, float)) and not -_LARGEST <= value <= _LARGEST:
       raise InputError(f'got {name}.{key} = {value}, expected a number up to {_LARGEST}')

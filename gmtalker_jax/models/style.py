@@ -238,7 +238,7 @@ class ConvBlock(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Returns [B, H/2, W/2, features]."""
-    settings = {'activation': self.activation, 'dtype': self.dtype}
+    settings: dict[str, Any] = {'activation': self.activation, 'dtype': self.dtype}
     x = Conv(x.shape[-1], **settings)(x)
     return Conv(self.features, down=True, **settings)(x)
 

@@ -25,6 +25,8 @@ def get_config(variant: str = ''):
     mapper='mlp',  # mlp | transformer
     align_window=0,  # half width of the cross attention in frames; 0 = the paper
     period=25,
+    history=0,  # own past frames that the decoder sees; 0 = all
+    speech_layers=0,  # context layers over the speech; 0 = the paper, HuBERT has context
     decoder_mode='autoregressive',  # autoregressive | parallel
     dropout=0.1,
   )
@@ -39,6 +41,8 @@ def get_config(variant: str = ''):
     label_mode='label',  # label | posterior | semi
     scheduled_sampling=0.5,
     scheduled_sampling_steps=10_000,
+    feedback_dropout=0.0,  # share of fed-back frames that are withheld
+    feedback_noise=0.0,  # added to them, in standard deviations
     subject_dropout=0.1,
   )
   config.optimizers.generator = base.adam(1e-4)

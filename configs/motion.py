@@ -30,6 +30,8 @@ def get_config(variant: str = ''):
     decoder_layers=2,
     align_window=0,
     period=25,
+    history=0,
+    speech_layers=0,
     decoder_mode='autoregressive',
     dropout=0.1,
   )
@@ -44,6 +46,8 @@ def get_config(variant: str = ''):
     free_bits=0.05,  # nats per latent dimension
     scheduled_sampling=0.5,
     scheduled_sampling_steps=10_000,
+    feedback_dropout=0.0,  # share of fed-back frames that are withheld
+    feedback_noise=0.0,  # added to them, in standard deviations
   )
   config.optimizers.generator = base.adam(
     5e-4, schedule='exponential', decay_steps=250_000, decay=0.1

@@ -1,0 +1,1 @@
+"""From corpora to records: sources, face tracking, the built-in corpus, reports."""

@@ -1,0 +1,1 @@
+"""Measurements behind the choices of this project; nothing imports them."""

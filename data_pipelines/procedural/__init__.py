@@ -1,0 +1,1 @@
+"""The built-in corpus: invented people who speak, act and are photographed."""

@@ -1,0 +1,1 @@
+"""The contract of a record, and the way from records to batches."""

@@ -1,0 +1,1 @@
+"""The disk: heads, media, checkpoints, bundles, metrics."""

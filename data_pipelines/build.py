@@ -103,7 +103,8 @@ def _feature(field: schema.Field, value: Any) -> tfds.features.FeatureConnector:
 
 
 def _peek(examples: Mapping[str, Examples]) -> tuple[Mapping[str, Any], dict[str, Iterator]]:
-  splits, first = {}, None
+  splits: dict[str, Iterator] = {}
+  first: Mapping[str, Any] | None = None
   for name, records in examples.items():
     records = iter(records)
     head = next(records, None)
@@ -111,7 +112,7 @@ def _peek(examples: Mapping[str, Examples]) -> tuple[Mapping[str, Any], dict[str
       continue
     splits[name] = itertools.chain([head], records)
     first = head if first is None else first
-  if 'train' not in splits:
+  if first is None or 'train' not in splits:
     raise InputError(
       "got no record in the split 'train', expected at least one; see the report for what was "
       'rejected and why'
@@ -180,10 +181,11 @@ class _Meter:
 
   def __init__(self):
     self.subjects: set[str] = set()
-    self._total = None
+    self._total: statistics.Statistics | None = None
 
   @property
   def statistics(self) -> statistics.Statistics:
+    assert self._total is not None, 'watch the training records first'
     return self._total
 
   def watch(self, records: Iterator, fit: bool) -> Iterator:

@@ -12,7 +12,7 @@ import argparse
 import json
 import os
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -214,7 +214,7 @@ def _grid(array: np.ndarray) -> np.ndarray:
   return (np.round(array / GRID) * GRID).astype(np.float32)
 
 
-def _save(arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
+def _save(arrays: dict[str, Any], path: pathlib.Path) -> None:
   part = path.with_name(path.name + '.part')
   with part.open('wb') as file:
     np.savez_compressed(file, **arrays)

@@ -73,5 +73,5 @@ def _daylight(mean: np.ndarray, group: np.ndarray) -> np.ndarray:
   depth = mean[inner, 2].max() - mean[:, 2]
   front = np.interp(depth, (0, 0.06, 0.25), (1.0, 0.85, 0.25))
   # The corners of the mouth gape a little at rest: back teeth must not flash white there.
-  middle = np.interp(abs(mean[:, 0]), (0.07, 0.13), (1.0, 0.3))
+  middle = np.interp(np.abs(mean[:, 0]), (0.07, 0.13), (1.0, 0.3))
   return np.where(inner, front * middle, 1.0)

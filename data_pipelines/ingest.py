@@ -110,6 +110,7 @@ def ingest(source: ClipSource, tools: Tools) -> Ingested:
 
 def _from_truth(source: ClipSource, tools: Tools) -> Ingested:
   """A clip of the built-in corpus: the truth beside it instead of tracking."""
+  assert source.truth_path is not None, 'only for the built-in corpus'
   wave = _sound(source)
   try:
     with np.load(source.truth_path, allow_pickle=False) as truth:

@@ -100,8 +100,9 @@ def build_predictor(folder: str, out: str) -> None:
   for path in sorted(Path(folder).rglob('*.mp4')):
     landmarker.reset()
     faces = [landmarker.track(frame) for frame in video.stream(path)]
-    if all(faces):
-      points = np.stack([face.landmarks for face in faces])
+    found = [face.landmarks for face in faces if face is not None]
+    if len(found) == len(faces):
+      points = np.stack(found)
       opening = lip_opening(points, np.ones(len(points)))
       clips.append((opening, speech.encode(audio.read(path), ENCODER)))
   np.savez(out, weights=fit_predictor(clips), source=np.array('GRID corpus, s1; CC BY 4.0'))

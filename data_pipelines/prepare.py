@@ -48,7 +48,7 @@ class Done(NamedTuple):
   """What a worker gives back: facts and a strip for the sheet; `code` where it was rejected."""
 
   source: sources.ClipSource
-  facts: dict[str, Any] | None
+  facts: dict[str, Any]  # empty where there was nothing to measure
   strip: contact_sheet.Strip | None
   code: str = ''
   reason: str = ''
@@ -156,7 +156,7 @@ def work_on(task: Task) -> Done:
   except ingest.Rejected as why:
     clip = why.seen
     if clip is None:
-      return Done(task.source, None, None, why.code, str(why))
+      return Done(task.source, {}, None, why.code, str(why))
     strip = _strip(clip, _second_pass(clip), f'{clip.facts["id"]}   REJECTED: {why}')
     return Done(task.source, clip.facts, strip, why.code, str(why))
 

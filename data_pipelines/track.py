@@ -138,25 +138,28 @@ _NO_SCORES = np.zeros(52, np.float32)
 
 def _spans(faces: list[Face | None]) -> list[tuple[int, int]]:
   """Runs [start, end) of the same face, cut where it jumps, is lost for long, or has moved away."""
-  spans, first, last = [], None, None
+  spans: list[tuple[int, int]] = []
+  first = last = None
   for i, face in enumerate(faces):
     if face is None:
       continue
     region = region_of(face.landmarks)
-    steady = first is not None and i - last[0] <= _GAP
-    if steady and _near(region, last[1], *_JUMP) and _near(region, first, *_DRIFT):
+    first, last = first or region, last or region
+    steady = bool(spans) and i - spans[-1][1] < _GAP
+    if steady and _near(region, last, *_JUMP) and _near(region, first, *_DRIFT):
       spans[-1] = (spans[-1][0], i + 1)
     else:
       spans.append((i, i + 1))
       first = region
-    last = i, region
+    last = region
   return spans
 
 
 def _near(a: Region, b: Region, move: float, grow: float) -> bool:
   """Whether regions differ by less than `move` sides in place and a factor `grow` in size."""
   side = max(a.side, b.side)
-  return np.linalg.norm(a.centre - b.centre) < move * side and min(a.side, b.side) * grow > side
+  gap = float(np.linalg.norm(a.centre - b.centre))
+  return gap < move * side and min(a.side, b.side) * grow > side
 
 
 def _weight(faces: list[Face | None]) -> float:

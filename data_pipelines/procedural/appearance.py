@@ -104,4 +104,5 @@ def _hair_names(tone: float) -> list[str]:
 
 def _between(table, at: float) -> Colour:
   columns = np.asarray(table).T
-  return tuple(float(np.interp(at, np.arange(columns.shape[1]), c)) for c in columns)
+  red, green, blue = (float(np.interp(at, np.arange(columns.shape[1]), c)) for c in columns)
+  return red, green, blue

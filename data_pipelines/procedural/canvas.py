@@ -145,7 +145,7 @@ def _eyelids(albedo: np.ndarray, look: Appearance, marks: np.ndarray) -> np.ndar
   for side in EYES:
     contour = marks[list(EYES[side])]
     line = np.zeros((HEIGHT, WIDTH), np.float32)
-    upper = np.int32(contour[8:].tolist() + contour[:1].tolist())
+    upper = np.concatenate((contour[8:], contour[:1])).astype(np.int32)
     cv2.polylines(line, [upper], False, 1.0, 5 if look.woman else 3, cv2.LINE_AA)
     line = cv2.GaussianBlur(line, (0, 0), 1.3)
     albedo = _mix(albedo, np.asarray(look.hair) * 0.35, np.clip(line, 0, 0.85))
@@ -172,7 +172,7 @@ def _brows(look: Appearance, marks: np.ndarray, rng) -> np.ndarray:
       rise = np.array((0, -1.0)) * (0.9 - 0.22 * at) + rng.normal(0, 0.12, 2)
       lean = along * (0.35 + 0.25 * at) + rise + np.array((0, 1.0)) * max(across - 0.5, 0) * 1.6
       tip = root + lean / np.linalg.norm(lean) * rng.uniform(10, 18)
-      cv2.line(strokes, *(tuple(np.int32(p * 8)) for p in (root, tip)), rng.uniform(0.5, 1.0), 1,
+      cv2.line(strokes, _eighths(root), _eighths(tip), rng.uniform(0.5, 1.0), 1,
                cv2.LINE_AA, 3)  # fmt: skip
   body = cv2.GaussianBlur(strokes, (0, 0), 4.0)
   return np.clip(0.75 * cv2.GaussianBlur(strokes, (0, 0), 0.7) + 0.8 * body, 0, 0.92)
@@ -222,7 +222,8 @@ def _crease(image: np.ndarray, path: np.ndarray, width: float, depth: float) -> 
     fade = np.sin(np.pi * (k + 0.5) / n) ** 0.6
     cv2.line(
       line,
-      *(tuple(np.int32(p * 8)) for p in (path[k], path[k + 1])),
+      _eighths(path[k]),
+      _eighths(path[k + 1]),
       float(fade),
       2,
       cv2.LINE_AA,
@@ -258,9 +259,14 @@ def _blob(marks: np.ndarray, index: int, radius: float) -> np.ndarray:
   return np.exp(-squared / (2 * (radius * SCALE) ** 2))
 
 
+def _eighths(point: np.ndarray) -> tuple[int, int]:
+  """A point as cv2 draws it with three bits after the point."""
+  return int(point[0] * 8), int(point[1] * 8)
+
+
 def _polygon(points: np.ndarray, blur: float) -> np.ndarray:
   mask = np.zeros((HEIGHT, WIDTH), np.float32)
-  cv2.fillPoly(mask, [np.int32(points * 8)], 1.0, cv2.LINE_AA, 3)
+  cv2.fillPoly(mask, [(points * 8).astype(np.int32)], 1.0, cv2.LINE_AA, 3)
   return cv2.GaussianBlur(mask, (0, 0), blur)
 
 
@@ -268,7 +274,7 @@ def _band(lower: np.ndarray, upper: np.ndarray, blur: float) -> np.ndarray:
   """The line half way between two contours with the same ends."""
   line = np.zeros((HEIGHT, WIDTH), np.float32)
   middle = (lower + upper[::-1]) / 2
-  cv2.polylines(line, [np.int32(middle)], False, 1.0, 6, cv2.LINE_AA)
+  cv2.polylines(line, [middle.astype(np.int32)], False, 1.0, 6, cv2.LINE_AA)
   return np.clip(cv2.GaussianBlur(line, (0, 0), blur) * 1.6, 0, 1)
 
 

@@ -154,7 +154,9 @@ def _rng(seed: int, name: str) -> np.random.Generator:
 
 
 def _make(out: Path, clips: list[Clip], progress: bool) -> None:
-  head = load_head() if clips else None
+  if not clips:
+    return
+  head = load_head()
   cameras: dict[tuple, photo.Photographer] = {}
   bar = tqdm(
     total=sum(c.size**2 for c in clips), desc='corpus', disable=not progress, delay=0.1,
@@ -189,7 +191,8 @@ def _write_truth(path: Path, clip: Clip, played: perform.Performance) -> None:
     np.savez_compressed(
       file, expression=played.expression, motion=played.motion, identity=clip.person.identity,
       emotion=clip.emotion, level=clip.level, text=clip.text, subject=clip.person.name,
-      split=clip.split, phoneme_start=np.float32(start), phoneme_end=np.float32(end),
+      split=clip.split, phoneme_start=np.array(start, np.float32),
+      phoneme_end=np.array(end, np.float32),
       phoneme=np.array(symbol, dtype=np.str_),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ distance from the skull; below it they fall. The strands inside a lock are paint
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from data_pipelines.procedural import canvas
 from data_pipelines.procedural.appearance import Appearance
@@ -102,7 +102,7 @@ def _skull(mean, person, triangles):
   keep = skin[(np.abs(mean[skin, 0]) < 0.52) & (mean[skin, 1] > -0.05)]
   arms = person[keep] - CENTRE
   radii = np.linalg.norm(arms, axis=-1)
-  tree = cKDTree(arms / radii[:, None])
+  tree = KDTree(arms / radii[:, None])
 
   def radius(points: np.ndarray) -> np.ndarray:
     arm = points - CENTRE

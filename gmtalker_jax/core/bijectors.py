@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import chex
 import distrax
 import jax
 import jax.numpy as jnp
@@ -31,11 +32,12 @@ class Flip(distrax.Bijector):
   def __init__(self):
     super().__init__(event_ndims_in=2, is_constant_jacobian=True)
 
-  def forward_and_log_det(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+  def forward_and_log_det(self, x: chex.Array) -> tuple[jax.Array, jax.Array]:
     """Returns the flipped channels and zero."""
+    x = jnp.asarray(x)
     return x[..., ::-1], jnp.zeros(x.shape[:-2], x.dtype)
 
-  def inverse_and_log_det(self, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+  def inverse_and_log_det(self, y: chex.Array) -> tuple[jax.Array, jax.Array]:
     """The same as forward."""
     return self.forward_and_log_det(y)
 
@@ -45,8 +47,8 @@ class Flip(distrax.Bijector):
 
 
 def _coupling(conditioner: Conditioner, channels: int, mask: jax.Array) -> distrax.Bijector:
-  def masked(unchanged: jax.Array) -> tuple[jax.Array, jax.Array]:
-    log_scale, shift = conditioner(unchanged)
+  def masked(unchanged: chex.Array) -> tuple[jax.Array, jax.Array]:
+    log_scale, shift = conditioner(jnp.asarray(unchanged))
     return log_scale * mask[..., None], shift * mask[..., None]
 
   # swap=True: the second half stays as it is and conditions the first, as the paper draws it.

@@ -37,7 +37,7 @@ def row_noise(key: jax.Array, shape: tuple[int, ...], rows: int = 1) -> jax.Arra
 
 def log_density(gaussian: Gaussian, value: jax.Array) -> jax.Array:
   """Log-density of `value` [..., Z] -> [...]."""
-  return _independent(gaussian).log_prob(value)
+  return jnp.asarray(_independent(gaussian).log_prob(value))
 
 
 def mixture(logits: jax.Array, components: Gaussian) -> distrax.MixtureSameFamily:

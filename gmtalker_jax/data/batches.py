@@ -1,9 +1,9 @@
 """Batch i is a pure function of (seed, i), so the position in the data is one integer."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import grain
 import jax
@@ -15,6 +15,14 @@ from gmtalker_jax.core.errors import InputError
 Example = Callable[[Any, np.random.Generator], Any]
 
 
+class Items(Protocol):
+  """Anything with len and [i]: a list, or a `Source` that reads when asked."""
+
+  def __len__(self) -> int: ...
+
+  def __getitem__(self, index: int, /) -> Any: ...
+
+
 class Batches:
   """Endless training batches.
 
@@ -24,7 +32,7 @@ class Batches:
 
   def __init__(
     self,
-    items: Sequence[Any],
+    items: Items,
     example: Example,
     batch_size: int,
     seed: int,
@@ -53,7 +61,7 @@ class Batches:
   def __getitem__(self, index: int) -> Any:
     return self._batches[index]
 
-  def iterate(self, start: int, ahead: int = 2) -> Iterator[Any]:
+  def iterate(self, start: int, ahead: int = 2) -> Generator[Any, None, None]:
     """Batches `start`, `start + 1`, ..., made by a thread while the device works."""
     with ThreadPoolExecutor(1, 'batches') as pool:
       queue = [pool.submit(self.__getitem__, start + k) for k in range(ahead)]
@@ -67,7 +75,7 @@ class Batches:
           future.cancel()
 
 
-def in_order(items: Sequence[Any], example: Example, batch_size: int, limit: int = 0) -> list[Any]:
+def in_order(items: Items, example: Example, batch_size: int, limit: int = 0) -> list[Any]:
   """Every item once, for evaluation; the last batch is filled up with masked repeats.
 
   Windows are the same at every call. `limit` > 0 keeps so many batches, of items spread evenly.
@@ -81,7 +89,7 @@ def in_order(items: Sequence[Any], example: Example, batch_size: int, limit: int
   ]
 
 
-def cached(items: Sequence[Any]) -> list[Any]:
+def cached(items: Items) -> list[Any]:
   """All items in memory, for data that fit there."""
   return [items[i] for i in range(len(items))]
 
@@ -90,9 +98,9 @@ def _order(length: int, seed: int, groups: Sequence[Any] | None) -> grain.MapDat
   """Item numbers, shuffled anew in each epoch, for ever."""
   if groups is None:
     return _endless(np.arange(length), seed)
-  groups = np.asarray(groups)
+  names = np.asarray(groups)
   parts = [
-    _endless(np.flatnonzero(groups == name), seed + k) for k, name in enumerate(np.unique(groups))
+    _endless(np.flatnonzero(names == name), seed + k) for k, name in enumerate(np.unique(names))
   ]
   return grain.MapDataset.mix(parts)
 
@@ -123,7 +131,7 @@ class _Epochs:
     return int(order[place])
 
 
-def _filled(items: Sequence[Any], example: Example, numbers: np.ndarray, size: int) -> Any:
+def _filled(items: Items, example: Example, numbers: np.ndarray, size: int) -> Any:
   examples = [example(items[i], np.random.default_rng(i)) for i in numbers]
   empty = examples[-1].replace(mask=np.zeros_like(examples[-1].mask))
   examples += [empty] * (size - len(examples))

@@ -92,7 +92,10 @@ class Source:
     if self._records is None:
       decoders = None if self.with_frames else {name: _Encoded() for name in _IMAGES}
       builder = tfds.builder_from_directory(self.directory)
-      self._records = builder.as_data_source(self.split, decoders=decoders)
+      self._records = builder.as_data_source(  # its decorator hides `self`
+        self.split,  # ty: ignore[invalid-argument-type]
+        decoders=decoders,  # ty: ignore[invalid-argument-type]
+      )
     return self._records
 
 

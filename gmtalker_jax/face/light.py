@@ -34,7 +34,7 @@ def basis(normals: jax.Array) -> jax.Array:
   return jnp.stack(terms, -1)
 
 
-def shade(normals: jax.Array, light: jax.Array) -> jax.Array:
+def shade(normals: jax.Array, light: jax.Array | np.ndarray) -> jax.Array:
   """Irradiance [..., C] of unit normals [..., 3] under light [9] (C = 1) or [9, C]."""
   light = jnp.asarray(light).reshape(9, -1)
   return jnp.maximum(jnp.matmul(basis(normals), light), 0.0)

@@ -4,6 +4,7 @@ Fixed light, fixed camera, black background (method 1.3, 4.1): it shows pose, ex
 and nothing of the person but the shape.
 """
 
+import dataclasses
 from functools import partial
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ def render(
   coefficients: Coefficients,
   size: int,
   camera: Camera = cameras.DEFAULT,
-  light: jax.Array = DEFAULT_LIGHT,
+  light: jax.Array | np.ndarray = DEFAULT_LIGHT,
 ) -> Rendering:
   """Renders one frame. Pure; differentiable in the coefficients; `jit`, `vmap` as you like.
 
@@ -69,7 +70,7 @@ def draw(
   vertices: jax.Array,
   size: int,
   camera: Camera = cameras.DEFAULT,
-  light: jax.Array = DEFAULT_LIGHT,
+  light: jax.Array | np.ndarray = DEFAULT_LIGHT,
 ) -> Rendering:
   """Renders vertices [V, 3] that are already in camera axes."""
   fragments = raster.rasterize(cameras.project(camera, vertices, size), head.triangles, size)
@@ -101,7 +102,8 @@ def personal(head: Head, identity: jax.Array) -> Head:
   """Returns the head of one person, without identity directions: for many frames of it."""
   mean = head.mean + jnp.tensordot(identity, head.identity, 1, precision=morphable.PRECISION)
   drift = (mean - head.mean)[head.eye_vertices].mean(1)
-  return head.replace(mean=mean, eye_centre=head.eye_centre + drift, identity=head.identity[:0])
+  pivots = head.eye_centre + drift
+  return dataclasses.replace(head, mean=mean, eye_centre=pivots, identity=head.identity[:0])
 
 
 def normals(vertices: jax.Array, triangles: jax.Array) -> jax.Array:

@@ -85,7 +85,7 @@ class Checkpoints:
   def save(self, step: int, state: Any, inference: Any, documents: Mapping[str, Any]) -> None:
     """Starts saving a step; arrays are copied before this returns, the disk is written later."""
     self.seal()
-    items = {name: ocp.args.JsonSave(value) for name, value in documents.items()}
+    items: dict[str, Any] = {name: ocp.args.JsonSave(value) for name, value in documents.items()}
     items |= {'state': ocp.args.PyTreeSave(state), 'inference': ocp.args.PyTreeSave(inference)}
     self._open().save(step, args=ocp.args.Composite(**items), force=True)
     self._unsealed = step

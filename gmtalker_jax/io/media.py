@@ -2,9 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -12,7 +13,7 @@ from gmtalker_jax.core.errors import InputError
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike, kind: str) -> Iterator:
+def opened(path: str | os.PathLike, kind: str) -> Generator[Any, None, None]:
   """Opens a media file that must hold a `kind` ('video' or 'audio') stream; yields the container.
 
   Any fault of the file, also one met later while decoding inside the block, is an InputError.
@@ -55,7 +56,7 @@ def origin(container) -> Fraction:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: str | os.PathLike) -> Generator[Path, None, None]:
   """Yields a temporary path beside `path`, moved over it when the block ends without an error.
 
   After an error nothing is left: an older file at `path` stays as it was.

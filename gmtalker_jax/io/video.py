@@ -37,11 +37,11 @@ def read(path: str | os.PathLike) -> Video:
   Raises:
     InputError: the file is missing, empty, no video, damaged, or ends before it says it does.
   """
-  counter: list[_Source] = []
-  frames = np.stack([to_rgb(s.frame) for s in _resampled(_count(_decode(path), counter))])
-  span = counter[-1].time - counter[0].time
-  fps = (len(counter) - 1) / span if span > 0 else float(FRAME_RATE)
-  return Video(frames, fps, len(counter))
+  times: list[float] = []
+  frames = np.stack([to_rgb(s.frame) for s in _resampled(_note(_decode(path), times))])
+  span = times[-1] - times[0]
+  fps = (len(times) - 1) / span if span > 0 else float(FRAME_RATE)
+  return Video(frames, fps, len(times))
 
 
 def stream(path: str | os.PathLike) -> Iterator[np.ndarray]:
@@ -99,10 +99,10 @@ def _decode(path) -> Iterator[_Source]:
       )
 
 
-def _count(sources: Iterator[_Source], ends: list[_Source]) -> Iterator[_Source]:
-  """Passes `sources` on and notes their times (not their pictures)."""
+def _note(sources: Iterator[_Source], times: list[float]) -> Iterator[_Source]:
+  """Passes `sources` on and notes their times."""
   for source in sources:
-    ends.append(source._replace(frame=None))
+    times.append(source.time)
     yield source
 
 
@@ -116,6 +116,7 @@ def _resampled(sources: Iterator[_Source]) -> Iterator[_Source]:
         yield held
         k += 1
     held = source
+  assert held is not None, '_decode refuses a file without frames'
   end = round((held.time + step) * FRAME_RATE)  # the last frame lasts as long as the one before
   while k < max(end, 1):
     yield held

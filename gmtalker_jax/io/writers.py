@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
 import jax
 from tensorboardX import SummaryWriter
@@ -17,7 +18,8 @@ class Writer:
 
   def __init__(self, workdir: str | Path, step: int = 0):
     """Opens the files of a run that goes on after `step`: later rows are dropped."""
-    self._lines = self._events = None
+    self._lines: TextIO | None = None
+    self._events: SummaryWriter | None = None
     if jax.process_index() != 0:
       return
     workdir = Path(workdir)
@@ -34,7 +36,7 @@ class Writer:
 
   def write(self, step: int, metrics: Mapping[str, float]) -> None:
     """Writes one report; names such as 'train/generator/loss' make groups."""
-    if self._lines is None:
+    if self._lines is None or self._events is None:
       return
     row = {'step': step, 'time': round(time.time(), 3), **metrics}
     self._lines.write(json.dumps(row) + '\n')
@@ -44,7 +46,7 @@ class Writer:
 
   def close(self) -> None:
     """Flushes and closes."""
-    if self._lines is not None:
+    if self._lines is not None and self._events is not None:
       self._lines.close()
       self._events.close()
       self._lines = None

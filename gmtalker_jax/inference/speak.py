@@ -63,7 +63,8 @@ def speak(
   expression, latent = generate_expression(talker, features, weights, seed, temperature)
   motion = generate_motion(talker, features, seed, temperature)
   motion = shape_motion(motion, talker.motion.statistics.motion.mean, motion_scale)
-  coefficients = Coefficients(expression=expression, motion=motion)
+  # On the host, where they are indexed and saved.
+  coefficients = Coefficients(expression, motion)  # ty: ignore[invalid-argument-type]
   return Talk(coefficients, weights, latent, paint(talker, coefficients, weights, latent))
 
 
@@ -130,7 +131,7 @@ def paint(
     index = np.minimum(np.arange(start, start + BATCH), frames - 1)
     part = Coefficients(coefficients.expression[index], coefficients.motion[index])
     size = talker.portrait.module.input_size
-    rendering = render_frames(talker.head, talker.identity, part, size, batch=BATCH)
+    rendering = render_frames(talker.head, jnp.asarray(talker.identity), part, size, batch=BATCH)
     portrait = paint_batch(talker, rendering, weights[index], latent[index])
     yield from portrait[: min(BATCH, frames - start)]
 
@@ -139,7 +140,7 @@ def paint_batch(
   talker: Talker, rendering: np.ndarray, weights: np.ndarray, latent: np.ndarray
 ) -> np.ndarray:
   """Portraits uint8 [B, H, W, 3] from renderings uint8 [B, h, w, 3], e [B, K] and z_gm [B, Z]."""
-  painter = _painter(talker.portrait.module)
+  painter = _painter(talker.portrait.module)  # ty: ignore[invalid-argument-type]  # flax hashes
   style = jnp.tile(talker.style, (len(weights), 1))
   return np.asarray(painter(talker.portrait.params, jnp.asarray(rendering), weights, latent, style))
 
@@ -184,7 +185,7 @@ def _in_windows(
   Overlaps are blended. Windows are padded to few different lengths; the mask says where they end.
   """
   frames = len(weights)
-  whole: list[np.ndarray] | None = None
+  whole: list[np.ndarray] = []
   for start in range(0, max(frames - OVERLAP, 1), WINDOW - OVERLAP):
     stop = min(start + WINDOW, frames)
     padded = start + -(-(stop - start) // BUCKET) * BUCKET
@@ -193,7 +194,7 @@ def _in_windows(
     mask = (np.arange(start, padded) < stop).astype(np.float32)
     parts = generate(rows[None, row_index], weights[None, index], mask[None])
     parts = [np.array(part[0, : stop - start], np.float32) for part in parts]
-    if whole is None:
+    if not whole:
       whole = [np.zeros((frames, part.shape[1]), np.float32) for part in parts]
     for target, part in zip(whole, parts, strict=True):
       _blend_in(target, part, start)

@@ -43,6 +43,6 @@ def ramp(step: jax.Array, start: float, end: float, steps: int) -> jax.Array:
   return start + (end - start) * jnp.clip(step / max(steps, 1), 0.0, 1.0)
 
 
-def free_bits(value: jax.Array, floor: float) -> jax.Array:
+def free_bits(value: jax.Array, floor: jax.Array | float) -> jax.Array:
   """The minimum-information constraint: nothing is gained below `floor` nats."""
   return jnp.maximum(value, floor)

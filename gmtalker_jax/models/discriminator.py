@@ -25,7 +25,7 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(self, image: jax.Array) -> jax.Array:
     """Returns logits [B] for `image` [B, size, size, C]."""
-    settings = {'activation': parts.leaky_relu_gain, 'dtype': self.dtype}
+    settings: dict[str, Any] = {'activation': parts.leaky_relu_gain, 'dtype': self.dtype}
     resolution, width = self.size // 2, self._channels(self.size)
     x = None
     while True:

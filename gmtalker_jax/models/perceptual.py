@@ -42,11 +42,12 @@ def distance(weights: Weights, image: jax.Array, truth: jax.Array) -> jax.Array:
   At the end of each block the features are scaled to unit length at each pixel; the squared
   difference is weighed by channel, averaged over pixels and summed over the blocks.
   """
-  total = 0.0
   pairs = zip(features(weights, image), features(weights, truth), strict=True)
-  for head, (a, b) in zip(weights['head'], pairs, strict=True):
-    total += (jnp.square(_unit(a) - _unit(b)) @ head).mean((1, 2))
-  return total
+  terms = [
+    (jnp.square(_unit(a) - _unit(b)) @ head).mean((1, 2))
+    for head, (a, b) in zip(weights['head'], pairs, strict=True)
+  ]
+  return sum(terms[1:], terms[0])
 
 
 def features(weights: Weights, image: jax.Array) -> list[jax.Array]:

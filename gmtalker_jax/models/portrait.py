@@ -133,8 +133,10 @@ class StyleUNet(nn.Module):
         width = self._channels(resolution)
         x = parts.Conv(width, dtype=self.dtype, name=f'fuse_{resolution}')(x)
       if resolution == self.output_size // 2:
+        assert image is not None  # the output is larger than 16 pixels
         return image
       resolution *= 2
+      assert x is not None  # there are features of 8 pixels
       for i, up in enumerate((True, False)):
         key = None if noise_key is None else jax.random.fold_in(noise_key, 2 * resolution + i)
         x = parts.StyledConv(

@@ -5,6 +5,7 @@ who learns, from which loss, how often. A gradient reaches only `params[phase.tr
 construction.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -88,14 +89,11 @@ def make_step(
     metrics: Metrics = {}
     for i, phase in enumerate(phases):
       args = (*carry, batch, jax.random.fold_in(key, i), state.step)
-      due = lambda *a, phase=phase: run(phase, *a)
+      due = functools.partial(run, phase)
       if phase.every == 1:
         *carry, out = due(*args)
       else:
-        shapes = jax.eval_shape(due, *args)[3]
-        skip = lambda p, o, s, b, k, n, shapes=shapes: (
-          p, o, s, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-        )  # fmt: skip
+        skip = functools.partial(_skip, jax.eval_shape(due, *args)[3])
         *carry, out = jax.lax.cond(state.step % phase.every == 0, due, skip, *args)
       metrics |= out
     params, opt_state, stats = carry
@@ -103,3 +101,7 @@ def make_step(
     return State(state.step + 1, params, opt_state, ema, stats), metrics
 
   return step
+
+
+def _skip(shapes, params, opt_state, stats, *_):
+  return params, opt_state, stats, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)

@@ -144,7 +144,8 @@ def _evaluate(generator, batch: MotionBatch, key, objective: Objective) -> Metri
 
   sampled = [generator.sample(batch.speech, k, mask=batch.mask) for k in keys[1:]]
   pairs = [(a, b) for i, a in enumerate(sampled) for b in sampled[:i]]
-  distance = sum(jnp.sqrt(jnp.square(a - b).sum(-1) + 1e-12) for a, b in pairs) / len(pairs)
+  gaps = [jnp.sqrt(jnp.square(a - b).sum(-1) + 1e-12) for a, b in pairs]
+  distance = sum(gaps[1:], gaps[0]) / len(pairs)
   return {
     'rec': error(generator.decode(batch.motion, batch.speech, mean, batch.mask)),
     'rec_free': error(generator.rollout(batch.speech, mean, batch.mask)),

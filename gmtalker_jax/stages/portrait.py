@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -77,11 +77,11 @@ def make(
     style_key, noise_key = jax.random.split(key)
     z_style = jax.random.normal(style_key, (batch.image.shape[0], generator.style_dim))
     args = (batch.rendering, batch.emotion, batch.latent, z_style, noise_key if noise else None)
-    return generator.apply({'params': params['generator']}, *args)
+    return cast('jax.Array', generator.apply({'params': params['generator']}, *args))
 
   def judge(params: Params, image: jax.Array, batch: PortraitBatch) -> jax.Array:
     pair = _pair(image, batch.rendering)
-    return discriminator.apply({'params': params['discriminator']}, pair)
+    return cast('jax.Array', discriminator.apply({'params': params['discriminator']}, pair))
 
   def generator_phase(params, stats, batch, key, step):
     del stats, step
@@ -90,6 +90,7 @@ def make(
     if weights.pyramid:
       terms['pyramid'] = pictures.pyramid(image, batch.image, weights.pyramid_levels)
     if weights.perceptual:
+      assert perceptual is not None  # refused above
       terms['perceptual'] = distance(perceptual, image, batch.image)
     if weights.adversarial:
       terms['adversarial'] = adversarial.generator_loss(judge(params, image, batch))
@@ -141,7 +142,7 @@ def make(
 def _networks(model: dict[str, Any]) -> tuple[PortraitGenerator, Discriminator]:
   own = dict(model.pop('discriminator', {}))
   generator = PortraitGenerator(**model)
-  settings = {
+  settings: dict[str, Any] = {
     'size': generator.output_size,
     'channel_multiplier': generator.channel_multiplier,
     'max_channels': generator.max_channels,

@@ -19,8 +19,8 @@ from gmtalker_jax.train.settings import Settings
 class Column(NamedTuple):
   """Examples and sizes of one stage."""
 
-  train: Sequence[Any]  # items
-  test: Sequence[Any]
+  train: batches.Items
+  test: batches.Items
   example: batches.Example
   groups: Sequence[Any] | None  # emotion of each training item, where they are to be balanced
   model: dict[str, Any]  # keyword arguments of the generator, sizes filled in

@@ -5,6 +5,7 @@ resumed is, bit for bit, the run that was not.
 """
 
 import contextlib
+import dataclasses
 import math
 import signal
 import threading
@@ -192,7 +193,7 @@ def _step_function(stage: Stage, seed: int, mesh: Mesh, mode: str, places: Any) 
     key = jax.random.fold_in(key, jax.lax.axis_index(sharding.AXIS))
     state, metrics = stage.step(state, batch, key)
     stats = jax.lax.pmean(state.stats, sharding.AXIS)
-    return state.replace(stats=stats), jax.lax.psum(metrics, sharding.AXIS)
+    return dataclasses.replace(state, stats=stats), jax.lax.psum(metrics, sharding.AXIS)
 
   if mode == 'jit':
     return jax.jit(

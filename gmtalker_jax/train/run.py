@@ -109,7 +109,8 @@ _CLASSES = {
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
   """As JSON would have it: plain dictionaries and lists, references resolved."""
-  values = config.to_dict() if hasattr(config, 'to_dict') else dict(config)
+  to_dict = getattr(config, 'to_dict', None)
+  values = to_dict() if to_dict else dict(config)
   return json.loads(json.dumps(values))
 
 

@@ -82,7 +82,7 @@ def read(config: Mapping[str, Any]) -> Settings:
   return settings
 
 
-def build(cls: type, values: Mapping[str, Any], where: str) -> Any:
+def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
   """A dataclass from a mapping, refusing what it does not know."""
   fields = {f.name: f for f in dataclasses.fields(cls)}
   check_names(values, fields, where)
@@ -95,7 +95,7 @@ def build(cls: type, values: Mapping[str, Any], where: str) -> Any:
   return cls(**values)
 
 
-def names(cls: type) -> set[str]:
+def names(cls: type[Any]) -> set[str]:
   """The keyword arguments of a dataclass or a linen module."""
   return {f.name for f in dataclasses.fields(cls) if f.init} - {'parent', 'name'}
 
@@ -114,7 +114,8 @@ def _check_type(field: dataclasses.Field, value: Any, name: str) -> None:
   expected = kinds.get(field.type)
   wrong_bool = isinstance(value, bool) and field.type in (int, float)
   if expected and (not isinstance(value, expected) or wrong_bool):
-    raise InputError(f'got config.{name} = {value!r}, expected {field.type.__name__}')
+    kind = getattr(field.type, '__name__', field.type)
+    raise InputError(f'got config.{name} = {value!r}, expected {kind}')
 
 
 def _at_least(name: str, value: int, lowest: int) -> None:

@@ -17,7 +17,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/ty check gmtalker_jax data_pipelines configs
+	$(BIN)/ty check --python $(VENV) gmtalker_jax data_pipelines configs
 
 $(VENV)/installed: pyproject.toml constraints.txt requirements-carriers.txt
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || { \

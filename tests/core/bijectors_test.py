@@ -43,8 +43,10 @@ def test_round_trip(z):
 
 def test_log_det_is_the_jacobians(z):
   flow = _flow()
+
   def flat(x):
     return flow.forward(x.reshape(1, LENGTH, CHANNELS).repeat(2, 0))[0].reshape(-1)
+
   expected = [jnp.linalg.slogdet(jax.jacfwd(flat)(row.reshape(-1)))[1] for row in z]
   np.testing.assert_allclose(flow.forward_log_det_jacobian(z), jnp.stack(expected), atol=1e-5)
 
@@ -54,8 +56,10 @@ def test_masked_positions_are_only_flipped_and_add_nothing(z):
   moved, log_det = _flow(mask).forward_and_log_det(z)
   last = z[0, 2] if STEPS % 2 == 0 else z[0, 2, ::-1]
   np.testing.assert_allclose(moved[0, 2], last, atol=1e-6)
+
   def whole(x):
     return _flow(mask).forward(x[None].repeat(2, 0))[0]
+
   jacobian = jax.jacfwd(lambda x: whole(z[0].at[:2].set(x))[:2].reshape(-1))(z[0, :2])
   expected = jnp.linalg.slogdet(jacobian.reshape(2 * CHANNELS, 2 * CHANNELS))[1]
   np.testing.assert_allclose(log_det[0], expected, atol=1e-5)

@@ -62,8 +62,10 @@ def test_kl_is_the_mean_log_ratio():
   q = Gaussian(jnp.array([-0.3, 0.1]), jnp.log(jnp.array([0.9, 0.4])))
   noise = jax.random.normal(jax.random.key(0), (200_000, 2))
   draws = p.mean[None] + jnp.exp(0.5 * p.log_variance)[None] * noise
+
   def wide(g):
     return Gaussian(g.mean[None], g.log_variance[None])
+
   ratio = distributions.log_density(wide(p), draws) - distributions.log_density(wide(q), draws)
   np.testing.assert_allclose(distributions.kl(p, q), ratio.mean(), rtol=0.02)
   assert distributions.kl(p, p) == 0.0

@@ -54,6 +54,7 @@ def test_cross_entropy_is_least_at_the_labels():
 def test_ramp_uses_the_step():
   def at(step):
     return float(variational.ramp(jnp.array(step), 1e-3, 1e-2, 10))
+
   np.testing.assert_allclose([at(0), at(5), at(10), at(99)], [1e-3, 5.5e-3, 1e-2, 1e-2], rtol=1e-5)
 
 

@@ -104,10 +104,21 @@ def plain_down(x, weight):
   )
 
 
+def plain(x, weight):
+  return jax.lax.conv_general_dilated(
+    x, weight, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+  )
+
+
 @pytest.mark.parametrize(
-  ('ours', 'plain'), [(style.convolve_up, plain_up), (style.convolve_down, plain_down)]
+  ('ours', 'plain'),
+  [
+    (style.convolve, plain),
+    (style.convolve_up, plain_up),
+    (style.convolve_down, plain_down),
+  ],
 )
-def test_gradients_of_resampling_convolutions_equal_autodiff_to_second_order(ours, plain):
+def test_gradients_of_convolutions_equal_autodiff_to_second_order(ours, plain):
   x, weight = normal(2, 4, 4, 2), normal(3, 3, 2, 3, seed=1)
 
   def first(f):

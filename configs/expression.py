@@ -54,19 +54,35 @@ def get_config(variant: str = ''):
 
 
 def _demo(config):
-  config.steps = 2_500
-  config.save_every = 500
+  config.steps = 1_200
+  config.save_every = 400
   config.log_every = 25
-  config.ema_decay = 0.995
+  config.ema_decay = 0.99
   config.data.batch_size = 16
   config.data.frames = 64
-  config.evaluation.update(every=500, batches=4)
-  # The built-in speech features know nothing beyond 40 ms: the attention must look around.
+  config.evaluation.update(every=400, batches=4)
+  # The built-in speech features know nothing beyond 40 ms: two layers of context and an attention
+  # that looks around make up for it.
   config.model.update(
-    width=96, latent=96, w_dim=32, encoder_layers=2, decoder_layers=2, align_window=6, dropout=0.05
+    width=96,
+    latent=96,
+    w_dim=32,
+    encoder_layers=2,
+    decoder_layers=2,
+    align_window=6,
+    speech_layers=2,
+    dropout=0.05,
   )
-  config.loss.update(velocity=0.5, cond_steps=1_000, scheduled_sampling_steps=1_000)
-  config.optimizers.generator.update(rate=1e-3, warmup=100, decay_steps=config.steps)
+  # In so few steps the decoder must learn to listen, not to copy the frame before.
+  config.loss.update(
+    velocity=0.5,
+    cond=0.02,
+    cond_steps=600,
+    scheduled_sampling=0.0,
+    feedback_dropout=0.5,
+    feedback_noise=0.3,
+  )
+  config.optimizers.generator.update(rate=1.5e-3, warmup=100, decay_steps=config.steps)
 
 
 def _smoke(config):

@@ -60,17 +60,25 @@ def get_config(variant: str = ''):
 
 
 def _demo(config):
-  config.steps = 2_500
+  config.steps = 1_000
   config.save_every = 500
   config.log_every = 25
-  config.ema_decay = 0.995
+  config.ema_decay = 0.99
   config.data.batch_size = 16
   config.data.frames = 64
   config.evaluation.update(every=500, batches=4)
   config.model.update(
-    width=96, encoder_layers=2, decoder_layers=2, flow_width=32, align_window=6, dropout=0.05
+    width=96,
+    encoder_layers=2,
+    decoder_layers=2,
+    flow_width=32,
+    flow_layers=1,
+    align_window=6,
+    dropout=0.05,
   )
-  config.loss.update(kl_steps=1_000, scheduled_sampling_steps=1_000)
+  config.loss.update(
+    kl=0.2, kl_steps=500, scheduled_sampling=0.0, feedback_dropout=0.4, feedback_noise=0.2
+  )
   config.optimizers.generator.update(
     rate=1e-3, warmup=100, schedule='cosine', decay_steps=config.steps
   )

@@ -97,7 +97,7 @@ def build(look: Appearance, head: Head, identity: np.ndarray) -> Figure:
                   np.where(bare[torso.triangles[:, 0]], SKIN, CLOTH)),
     coordinates=_f32(canvas.address(mean), np.zeros((lashed, 2)), locks.coordinates,
                      np.where(bare[:, None], canvas.address(torso.points), torso.coordinates)),
-    extra=_f32(_eye_directions(head) + inside[:, None] * [1.0, 0, 0], np.zeros((lashed, 3)),
+    extra=_f32(render.eye_directions(head) + inside[:, None] * [1.0, 0, 0], np.zeros((lashed, 3)),
                locks.tangents, np.zeros((bodied, 3))),
     occlusion=_f32(_occlusion(mean, inside), np.ones(lashed), locks.occlusion, _under_chin(torso)),
     grip=_f32(_grip(mean), np.ones(lashed), _grip(locks.points), np.zeros(bodied)),
@@ -140,15 +140,6 @@ def _f32(*parts) -> jax.Array:
 
 def _i32(*parts) -> jax.Array:
   return jnp.asarray(np.concatenate(parts).astype(np.int32))
-
-
-def _eye_directions(head: Head) -> np.ndarray:
-  """[V, 3]: on the eyeballs, the direction from the centre in the eye's own axes; 0 elsewhere."""
-  eyes = np.asarray(head.eye_vertices)
-  arms = np.asarray(head.mean)[eyes] - np.asarray(head.eye_centre)[:, None]
-  out = np.zeros(head.mean.shape, np.float32)
-  out[eyes] = arms / np.linalg.norm(arms, axis=-1, keepdims=True)
-  return out
 
 
 def _grip(points: np.ndarray) -> np.ndarray:

@@ -55,6 +55,11 @@ def count(text: str) -> int:
   return value
 
 
+def whole(text: str) -> int:
+  """A whole number >= 0."""
+  return 0 if text == '0' else count(text)
+
+
 def _number(text: str, low: float, high: float, expected: str) -> float:
   try:
     value = float(text)

@@ -14,7 +14,7 @@ A run that was cut off goes on when the same command is given again.
 from collections.abc import Sequence
 
 from gmtalker_jax.cli import arguments
-from gmtalker_jax.cli.arguments import count
+from gmtalker_jax.cli.arguments import count, whole
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
   add('--sentences', type=count, default=3, help='for training, per emotion and level (default 3)')
   add('--portrait-sentences', type=count, default=2, help='more of them for the star (default 2)')
   add('--test-sentences', type=count, default=1, help='held out, per emotion and level (default 1)')
-  add('--stage-people', type=count, default=3, help='people on a stage, LRS3 (default 3)')
+  add('--stage-people', type=whole, default=3, help='people on a stage, LRS3 (default 3)')
   add('--stage-clips', type=count, default=12, help='clips of each of them (default 12)')
   add('--size', type=count, default=256, help="pixels of the star's videos (default 256)")
   add('--video-size', type=count, default=96, help="pixels of everybody else's (default 96)")

@@ -2,13 +2,13 @@
 
 examples:
   gmtalker train --config=configs/expression.py:demo --workdir=runs/expression
-  gmtalker train --config=configs/motion.py:demo --workdir=runs/motion --config.train.steps=500
+  gmtalker train --config=configs/motion.py:demo --workdir=runs/motion --config.steps=500
   gmtalker train --config=configs/portrait.py --workdir=runs/portrait
 
   --config=FILE[:VARIANT]  a file of yours, or one that ships (configs/expression.py, motion.py,
                            portrait.py); variants: none = full size, demo = minutes, smoke = seconds
   --workdir=DIR            everything is written here; run the same command again to go on
-  --config.NAME=VALUE      override, e.g. --config.optimizer.learning_rate=3e-4
+  --config.NAME=VALUE      override, e.g. --config.optimizers.generator.rate=3e-4
 """
 
 import difflib

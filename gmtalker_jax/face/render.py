@@ -122,9 +122,6 @@ def eye_directions(head: Head) -> jax.Array:
   return jnp.zeros_like(head.mean).at[head.eye_vertices].set(arms)
 
 
-_eye_directions = eye_directions
-
-
 @partial(jax.jit, static_argnames='size')
 def _render_chunk(head: Head, coefficients: Coefficients, size: int) -> jax.Array:
   nobody = jnp.zeros(0)

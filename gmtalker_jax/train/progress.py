@@ -15,9 +15,11 @@ class Progress:
   """Shows step, speed, time left and every '.../loss' on stderr. A context manager."""
 
   def __init__(self, name: str, start: int, steps: int, shown: bool = True):
-    self._name, self._start, self._steps = name, start, steps
+    self._name, self._steps = name, steps
     self._shown = shown and jax.process_index() == 0
-    self._begun = self._said = time.monotonic()
+    self._begun: float | None = None  # the first step compiles: it says nothing about speed
+    self._first = start
+    self._said = time.monotonic()
     self._bar = None
     if self._shown and sys.stderr.isatty():
       self._bar = tqdm(total=steps, initial=start, desc=name, unit='step', dynamic_ncols=True)
@@ -37,9 +39,11 @@ class Progress:
       self._bar.update(step - self._bar.n)
       return
     now = time.monotonic()
-    if self._shown and (now - self._said > SECONDS_PER_LINE or step == self._steps):
+    if self._begun is None:
+      self._begun, self._first = now, step
+    elif self._shown and (now - self._said > SECONDS_PER_LINE or step == self._steps):
       self._said = now
-      speed = (step - self._start) / max(now - self._begun, 1e-9)
+      speed = (step - self._first) / max(now - self._begun, 1e-9)
       left = timedelta(seconds=round((self._steps - step) / max(speed, 1e-9)))
       sys.stderr.write(
         f'{self._name} {step}/{self._steps}, {speed:.1f} steps/s, {left} left, {headline}\n'

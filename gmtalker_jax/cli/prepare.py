@@ -40,6 +40,7 @@ def main(argv: Sequence[str]) -> int:
   args = parser.read(argv)
 
   from data_pipelines import prepare
+  from data_pipelines import report as reports
   from gmtalker_jax.data import speech
 
   report = prepare.prepare(
@@ -52,6 +53,6 @@ def main(argv: Sequence[str]) -> int:
     workers=args.workers,
     overwrite=args.overwrite,
   )
-  print(f'{args.out}: {len(report["accepted"])} clips taken, {len(report["rejected"])} rejected')
+  print(reports.summary(report))
   print(f'details: {args.out}/report.json and {args.out}/contact_sheet.jpg')
   return 0

@@ -4,7 +4,7 @@ Command:   gmtalker train --config=configs/expression.py --workdir=DIR --config.
 Hours:     not measured at this size; `:demo` is minutes on two CPU cores
 Expect:    test/rec falls below 1.0 (the mean face) within the first thousand steps and
            test/responsibility_accuracy rises towards 1 on data with emotion labels
-Variants:  '' the method's defaults (section 8, 22) | demo | smoke (seconds, numbers mean nothing)
+Variants:  '' the method's defaults (section 8, 22) | builtin | demo | smoke (seconds, numbers mean nothing)
 """
 
 from configs import base
@@ -46,8 +46,10 @@ def get_config(variant: str = ''):
     subject_dropout=0.1,
   )
   config.optimizers.generator = base.adam(1e-4)
-  if variant in ('demo', 'smoke'):
+  if variant:
     _demo(config)
+  if variant == 'builtin':
+    _builtin(config)
   if variant == 'smoke':
     _smoke(config)
   return config
@@ -78,11 +80,22 @@ def _demo(config):
     velocity=0.5,
     cond=0.02,
     cond_steps=600,
+    w=0.02,  # w keeps a manner, not the emotion's strength: that belongs to z
     scheduled_sampling=0.0,
     feedback_dropout=0.5,
     feedback_noise=0.3,
   )
   config.optimizers.generator.update(rate=1.5e-3, warmup=100, decay_steps=config.steps)
+
+
+def _builtin(config):
+  config.steps = 2_000
+  config.save_every = 500
+  config.evaluation.every = 500
+  config.ema_decay = 0.995
+  config.model.update(width=128, latent=128)
+  config.loss.cond_steps = 1_000
+  config.optimizers.generator.update(rate=1e-3, decay_steps=config.steps)
 
 
 def _smoke(config):

@@ -4,7 +4,7 @@ Command:   gmtalker train --config=configs/motion.py --workdir=DIR --config.data
 Hours:     not measured at this size; `:demo` is minutes on two CPU cores
 Expect:    train/generator/loss falls over the first thousand steps; ten seeds for one sound give
            ten different head motions
-Variants:  '' the method's defaults (section 3.4, 8) | demo | smoke (seconds)
+Variants:  '' the method's defaults (section 3.4, 8) | builtin | demo | smoke (seconds)
 """
 
 from configs import base
@@ -52,8 +52,10 @@ def get_config(variant: str = ''):
   config.optimizers.generator = base.adam(
     5e-4, schedule='exponential', decay_steps=250_000, decay=0.1
   )
-  if variant in ('demo', 'smoke'):
+  if variant:
     _demo(config)
+  if variant == 'builtin':
+    _builtin(config)
   if variant == 'smoke':
     _smoke(config)
   return config
@@ -77,11 +79,18 @@ def _demo(config):
     dropout=0.05,
   )
   config.loss.update(
-    kl=0.2, kl_steps=500, scheduled_sampling=0.0, feedback_dropout=0.4, feedback_noise=0.2
+    kl=0.1, kl_steps=500, scheduled_sampling=0.0, feedback_dropout=0.4, feedback_noise=0.2
   )
   config.optimizers.generator.update(
     rate=1e-3, warmup=100, schedule='cosine', decay_steps=config.steps
   )
+
+
+def _builtin(config):
+  config.steps = 2_500
+  config.ema_decay = 0.995
+  config.loss.kl_steps = 1_000
+  config.optimizers.generator.decay_steps = config.steps
 
 
 def _smoke(config):

@@ -4,7 +4,7 @@ Command:   gmtalker train --config=configs/portrait.py --workdir=DIR --config.da
              --config.data.expression_workdir=WORKDIR --config.data.subject=ID
 Hours:     not measured at this size; `:demo` is minutes on two CPU cores
 Expect:    test/psnr rises by several dB over that of the plain rendering
-Variants:  '' the method's defaults (section 4.4, 256 -> 512) | demo | smoke (seconds)
+Variants:  '' the method's defaults (section 4.4, 256 -> 512) | builtin | demo | smoke (seconds)
 """
 
 from configs import base
@@ -30,8 +30,10 @@ def get_config(variant: str = ''):
   lazy = {'eps': 1e-8, 'clip': 0.0, 'warmup': 0, 'schedule': 'constant', 'b1': 0.0}
   config.optimizers.generator = base.adam(0.0016, b2=0.99199, **lazy)
   config.optimizers.discriminator = base.adam(0.0018824, b2=0.99059, **lazy)
-  if variant in ('demo', 'smoke'):
+  if variant:
     _demo(config)
+  if variant == 'builtin':
+    _builtin(config)
   if variant == 'smoke':
     _smoke(config)
   return config
@@ -50,6 +52,12 @@ def _demo(config):
   config.optimizers.generator.update(
     rate=2e-3, b1=0.9, b2=0.99, schedule='cosine', decay_steps=config.steps, final=0.05
   )
+
+
+def _builtin(config):
+  config.steps = 2_400
+  config.model.update(input_size=256, output_size=256, channel_multiplier=0.1875)
+  config.optimizers.generator.decay_steps = config.steps
 
 
 def _smoke(config):

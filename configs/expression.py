@@ -4,7 +4,7 @@ Command:   gmtalker train --config=configs/expression.py --workdir=DIR --config.
 Hours:     not measured at this size; `:demo` is minutes on two CPU cores
 Expect:    test/rec falls below 1.0 (the mean face) within the first thousand steps and
            test/responsibility_accuracy rises towards 1 on data with emotion labels
-Variants:  '' the method's defaults (section 8, 22) | builtin | demo | smoke (seconds, numbers mean nothing)
+Variants:  '' the method's defaults (section 8, 22) | builtin | demo | smoke (seconds)
 """
 
 from configs import base
@@ -39,6 +39,7 @@ def get_config(variant: str = ''):
     w=1e-3,
     emo=1e-2,
     label_mode='label',  # label | posterior | semi
+    soft_labels='interpolation',  # interpolation | weighted, see losses/variational.py
     scheduled_sampling=0.5,
     scheduled_sampling_steps=10_000,
     feedback_dropout=0.0,  # share of fed-back frames that are withheld

@@ -82,6 +82,16 @@ def moment_match(weights: jax.Array, components: Gaussian) -> Gaussian:
   return Gaussian(mean, jnp.log(variance))
 
 
+def interpolate(weights: jax.Array, components: Gaussian) -> Gaussian:
+  """The law of Σ_k e_k z^k with one noise for all k: weights [..., K] -> [..., Z] (method 2.7).
+
+  The blend that sampling makes: means and standard deviations are averaged, not densities.
+  """
+  weights = weights[..., None]
+  deviation = (weights * jnp.exp(0.5 * components.log_variance)).sum(-2)
+  return Gaussian((weights * components.mean).sum(-2), 2.0 * jnp.log(deviation))
+
+
 def _independent(gaussian: Gaussian) -> distrax.Independent:
   # Not MultivariateNormalDiag: that one cannot leave a jitted function.
   scale = jnp.exp(0.5 * gaussian.log_variance)

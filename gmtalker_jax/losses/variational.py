@@ -13,6 +13,19 @@ def conditional_kl(posterior: Gaussian, components: Gaussian, weights: jax.Array
   return (weights * each).sum(-1)
 
 
+def interpolated_kl(posterior: Gaussian, components: Gaussian, weights: jax.Array) -> jax.Array:
+  """L_cond for a blend: KL(q(z) || law of Σ_k e_k z^k), the law that sampling has -> [B].
+
+  For one-hot weights it is `conditional_kl`. For a blend that one asks z to be in several places at
+  once, and its cross-entropy puts every blend on the border between two components; then a level
+  of 1/3 in training is not the point at 1/3 that sampling goes to.
+  """
+  # A row of zeros is no label; any blend stands in, so that no gradient is lost to log 0.
+  some = weights.sum(-1, keepdims=True) > 0
+  weights = jnp.where(some, weights, 1.0 / weights.shape[-1])
+  return distributions.kl(posterior, distributions.interpolate(weights, components))
+
+
 def standard_kl(posterior: Gaussian) -> jax.Array:
   """L_w = KL(q || N(0, I)): [..., Z] -> [...]."""
   return distributions.kl(posterior, distributions.standard_like(posterior))

@@ -18,6 +18,7 @@ from gmtalker_jax.stages import feedback
 from gmtalker_jax.stages.base import Metrics, Optimizers, Phase, Stage, make_init, make_step
 from gmtalker_jax.types import ExpressionBatch
 
+ONE_HOT = 0.999  # a largest weight above this is a plain label
 LABEL_MODES = ('label', 'posterior', 'semi')
 
 
@@ -34,6 +35,7 @@ class Objective:
   emo: float = 1e-2
   label_mode: str = 'label'  # label | posterior | semi (a row of zeros = no label)
   emo_free_bits: float | None = None  # nats; None = 0.9 log K where there is no label
+  soft_labels: str = 'interpolation'  # interpolation | weighted: L_cond of labels between emotions
   elbo_scale: str = 'mean'  # mean | sum: all weights 1, rec = Σ error² / (2 sigma²)
   sigma: float = 1.0  # of the likelihood, for 'sum'
   scheduled_sampling: float = 0.5  # final share of own outputs in the feedback
@@ -45,6 +47,10 @@ class Objective:
   def __post_init__(self):
     if self.label_mode not in LABEL_MODES:
       raise InputError(f'got label_mode {self.label_mode!r}, expected one of {LABEL_MODES}, choose')
+    if self.soft_labels not in ('interpolation', 'weighted'):
+      raise InputError(
+        f'got soft_labels {self.soft_labels!r}, expected interpolation or weighted, choose one'
+      )
     if self.elbo_scale not in ('mean', 'sum'):
       raise InputError(f'got elbo_scale {self.elbo_scale!r}, expected mean or sum, choose one')
 
@@ -118,14 +124,19 @@ def _terms(objective: Objective, labels, posterior, components, log_r):
   known = labels.sum(-1) > 0
   if objective.label_mode != 'semi':
     known = jnp.full(known.shape, objective.label_mode == 'label')
-  weights = jnp.where(known[:, None], labels, jnp.exp(log_r))
   floor = objective.emo_free_bits
   uniform = variational.free_bits(
     variational.uniform_kl(log_r), 0.9 * jnp.log(log_r.shape[-1]) if floor is None else floor
   )
-  crossed = variational.free_bits(variational.cross_entropy(labels, log_r), floor or 0.0)
+  crossed = variational.cross_entropy(labels, log_r)
+  labelled = variational.conditional_kl(posterior.z, components, labels)
+  if objective.soft_labels == 'interpolation':
+    labelled = variational.interpolated_kl(posterior.z, components, labels)
+    crossed = jnp.where(labels.max(-1) > ONE_HOT, crossed, 0.0)  # a blend belongs to no component
+  marginal = variational.conditional_kl(posterior.z, components, jnp.exp(log_r))
+  crossed = variational.free_bits(crossed, floor or 0.0)
   return {
-    'kl_cond': variational.conditional_kl(posterior.z, components, weights),
+    'kl_cond': jnp.where(known, labelled, marginal),
     'kl_w': variational.standard_kl(posterior.w),
     'emo': jnp.where(known, crossed, uniform),
   }
@@ -183,7 +194,7 @@ def _evaluate(generator, batch: ExpressionBatch, key) -> Metrics:
     'rec': error(forced),
     'rec_free': error(free),
     'rec_sampled': error(sampled),
-    'kl_cond': Mean.of(variational.conditional_kl(posterior.z, components, labels), valid),
+    'kl_cond': Mean.of(variational.interpolated_kl(posterior.z, components, labels), valid),
     'kl_w': Mean.of(variational.standard_kl(posterior.w), valid),
     'kl_emo': Mean.of(variational.uniform_kl(log_r), valid),
     'responsibility_accuracy': Mean.of(right, valid * (labels.sum(-1) > 0)),

@@ -1,5 +1,6 @@
 """The numbers of method 2.4, and the schedules."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -70,3 +71,28 @@ def test_masked_frames_add_nothing_even_when_they_are_nan():
   assert reconstruction.velocity_error(broken, output, mask) == 0.0
   moving = target.at[0, 1].set(3.0)
   np.testing.assert_allclose(reconstruction.velocity_error(moving, output, mask), 4.0)
+
+
+def test_a_blend_is_the_law_of_what_sampling_makes():
+  keys = jax.random.split(jax.random.key(3), 4)
+  components = Gaussian(*(jax.random.normal(k, (1, 3, 2)) * 0.7 for k in keys[:2]))
+  weights = jnp.array([[0.2, 0.5, 0.3]])
+  noise = jax.random.normal(keys[2], (200_000, 1, 2))
+  each = components.mean + jnp.exp(0.5 * components.log_variance) * noise
+  drawn = jnp.einsum('nkz,k->nz', each, weights[0])
+  blend = distributions.interpolate(weights, components)
+  np.testing.assert_allclose(blend.mean[0], drawn.mean(0), atol=0.01)
+  np.testing.assert_allclose(jnp.exp(0.5 * blend.log_variance[0]), drawn.std(0), rtol=0.01)
+  assert float(variational.interpolated_kl(blend, components, weights)[0]) < 1e-6
+
+
+def test_for_a_plain_label_the_blend_is_the_component():
+  keys = jax.random.split(jax.random.key(4), 4)
+  components = Gaussian(*(jax.random.normal(k, (2, 3, 4)) for k in keys[:2]))
+  posterior = Gaussian(*(jax.random.normal(k, (2, 4)) for k in keys[2:]))
+  labels = jax.nn.one_hot(jnp.array([2, 0]), 3)
+  np.testing.assert_allclose(
+    variational.interpolated_kl(posterior, components, labels),
+    variational.conditional_kl(posterior, components, labels),
+    rtol=1e-5,
+  )

@@ -90,7 +90,7 @@ def _demo(config):
 
 
 def _builtin(config):
-  config.steps = 2_000
+  config.steps = 1_600
   config.save_every = 500
   config.evaluation.every = 500
   config.ema_decay = 0.995

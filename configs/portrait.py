@@ -55,7 +55,7 @@ def _demo(config):
 
 
 def _builtin(config):
-  config.steps = 2_400
+  config.steps = 1_500
   config.model.update(input_size=256, output_size=256, channel_multiplier=0.1875)
   config.optimizers.generator.decay_steps = config.steps
 

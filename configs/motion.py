@@ -89,7 +89,7 @@ def _demo(config):
 def _builtin(config):
   config.steps = 2_500
   config.ema_decay = 0.995
-  config.loss.kl_steps = 1_000
+  config.loss.update(kl=0.2, kl_steps=1_000)
   config.optimizers.generator.decay_steps = config.steps
 
 

@@ -35,6 +35,7 @@ class PortraitGenerator(nn.Module):
   zgm_injection: str = 'style_concat'
   latent_channels: int = 8
   mapping_width: int = 256
+  fuse_detail: bool = False  # see StyleUNet
   dtype: Any = jnp.float32  # of the convolutions; parameters and pictures stay float32
 
   @nn.compact
@@ -78,6 +79,7 @@ class PortraitGenerator(nn.Module):
       self.channel_multiplier,
       self.max_channels,
       self.dtype,
+      self.fuse_detail,
       name='unet',
     )
     return net(rendering, style, noise_key)
@@ -91,6 +93,11 @@ class StyleUNet(nn.Module):
   features join the decoder at every resolution that both have. All additions of pictures happen in
   pixels: the wavelet transform is linear, so this equals adding wavelets, without transforming
   forth and back.
+
+  In the public network nothing finer than input_size / 8 reaches the decoder directly: detail has to
+  be coded into channels, which takes many thousands of steps to learn. `fuse_detail` also shows the
+  decoder the rendering itself, at each of its resolutions up to input_size / 2; a small network
+  then paints a clear mouth after hundreds of steps.
   """
 
   input_size: int = 256
@@ -98,6 +105,7 @@ class StyleUNet(nn.Module):
   channel_multiplier: float = 1.0
   max_channels: int = 512
   dtype: Any = jnp.float32
+  fuse_detail: bool = False
 
   @nn.compact
   def __call__(
@@ -106,7 +114,8 @@ class StyleUNet(nn.Module):
     """Returns [B, H, W, 3] for `rendering` [B, h, w, C] and `style` [B, S]."""
     self._check(rendering)
     features = self._encode(rendering)
-    return self._decode(features, style, noise_key)
+    details = self._details(rendering) if self.fuse_detail else {}
+    return self._decode(features, details, style, noise_key)
 
   def _encode(self, image: jax.Array) -> dict[int, jax.Array]:
     """Returns encoder features by resolution: 8, 16, .. input_size / 8."""
@@ -122,8 +131,22 @@ class StyleUNet(nn.Module):
       features[resolution] = x
     return features
 
+  def _details(self, image: jax.Array) -> dict[int, jax.Array]:
+    """Returns the rendering as features at the decoder's resolutions, input_size / 2 .. 16."""
+    details, resolution = {}, self.input_size // 2
+    while resolution > 8:
+      width = self._channels(resolution)
+      x = parts.FromRGB(width, dtype=self.dtype, name=f'detail_rgb_{resolution}')(image)
+      details[resolution] = parts.Conv(width, dtype=self.dtype, name=f'detail_{resolution}')(x)
+      image, resolution = parts.downsample(image), resolution // 2
+    return details
+
   def _decode(
-    self, features: dict[int, jax.Array], style: jax.Array, noise_key: jax.Array | None
+    self,
+    features: dict[int, jax.Array],
+    details: dict[int, jax.Array],
+    style: jax.Array,
+    noise_key: jax.Array | None,
   ) -> jax.Array:
     x, image, resolution = None, None, 8
     while True:
@@ -138,6 +161,8 @@ class StyleUNet(nn.Module):
       resolution *= 2
       assert x is not None  # there are features of 8 pixels
       for i, up in enumerate((True, False)):
+        if not up and resolution in details:
+          x = x + details[resolution]
         key = None if noise_key is None else jax.random.fold_in(noise_key, 2 * resolution + i)
         x = parts.StyledConv(
           self._channels(resolution), up, self.dtype, name=f'decode_{resolution}_{i}'

@@ -92,3 +92,18 @@ def test_bad_input_is_told():
     StyleUNet(128, 128).init(jax.random.key(0), image, code)
   with pytest.raises(InputError, match='got zgm_injection'):
     tiny(zgm_injection='elsewhere')
+
+
+def test_detail_reaches_the_picture_where_it_is():
+  """A pixel of the rendering moves the picture close by only through `fuse_detail`'s short way."""
+  net = StyleUNet(64, 64, 0.03125, fuse_detail=True)
+  image, style = jnp.zeros((1, 64, 64, 3)), jnp.ones((1, 8))
+  params = jax.jit(net.init)(jax.random.key(0), image, style)
+  names = params['params'].keys()
+  assert {'detail_32', 'detail_16', 'detail_rgb_32', 'detail_rgb_16'} <= set(names)
+  painted = jax.jit(net.apply)
+  moved = jnp.abs(
+    painted(params, image.at[0, 40, 24].set(1.0), style) - painted(params, image, style)
+  ).sum((0, 3))
+  near, far = moved[32:48, 16:32].mean(), moved[:16, 48:].mean()
+  assert near > 3 * far

@@ -26,8 +26,8 @@ class Preset(NamedTuple):
 PRESETS = {
   'demo': Preset(
     'demo',
-    '--people 2 --sentences 2 --portrait-sentences 1 --test-sentences 1 '
-    '--stage-people 4 --stage-clips 12 --size 128 --video-size 32',
+    '--people 3 --sentences 1 --portrait-sentences 1 --test-sentences 1 '
+    '--stage-people 4 --stage-clips 10 --size 128 --video-size 32',
     48,
     10,
   ),

@@ -76,7 +76,10 @@ def generate_expression(
   temperature: float = 1.0,
   mode: str = 'interpolation',
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Samples blendshape weights [T, E] in 0..1 and z_gm [T, Z] from [2T, D] (method 2.7)."""
+  """Samples blendshape weights [T, E] in 0..1 from [2T, D] (method 2.7).
+
+  Also returns z_gm [T, Z] for the portrait: the mean of the mixture that z was drawn from.
+  """
   generator = talker.expression
   speech_rows = generator.statistics.speech.normalize(features)
   sample = _expression_sampler(generator.module, mode)
@@ -150,9 +153,13 @@ def _expression_sampler(module, mode: str) -> Callable[..., tuple[jax.Array, jax
   @jax.jit
   def sample(params, rows, weights, key, temperature, subject, mask):
     subject = jnp.full(len(rows), subject, jnp.int32)
-    return module.apply(
+    expression, _ = module.apply(
       {'params': params}, rows, weights, key, temperature, mode, subject, mask, method='sample'
     )
+    # The painter learned from posterior means, so it is given the means of the same mixture (same
+    # key, same w): the noise of one z, which it never saw, comes out as a grid over the picture.
+    centre = module.apply({'params': params}, weights, key, 0.0, mode, method='sample_latent')
+    return expression, centre
 
   return sample
 

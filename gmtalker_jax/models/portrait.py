@@ -94,10 +94,10 @@ class StyleUNet(nn.Module):
   pixels: the wavelet transform is linear, so this equals adding wavelets, without transforming
   forth and back.
 
-  In the public network nothing finer than input_size / 8 reaches the decoder directly: detail has to
-  be coded into channels, which takes many thousands of steps to learn. `fuse_detail` also shows the
-  decoder the rendering itself, at each of its resolutions up to input_size / 2; a small network
-  then paints a clear mouth after hundreds of steps.
+  In the public network nothing finer than input_size / 8 reaches the decoder directly: detail
+  has to be coded into channels, which takes many thousands of steps to learn. `fuse_detail` also
+  shows the decoder the rendering itself, at each of its resolutions up to input_size / 2; a small
+  network then paints a clear mouth after hundreds of steps.
   """
 
   input_size: int = 256

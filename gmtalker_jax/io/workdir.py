@@ -74,7 +74,7 @@ def read_inference(workdir: str | Path, step: int | None = None) -> Inference:
   Raises:
     InputError: nothing was trained there, or no step (not that one) is whole.
   """
-  directory = Path(workdir) / CHECKPOINTS
+  directory = Path(workdir).absolute() / CHECKPOINTS  # orbax takes no other
   found = checkpoints.steps(directory)
   if not found:
     raise InputError(

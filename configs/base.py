@@ -7,9 +7,12 @@ an accelerator), 'builtin' (as the shipped talker was trained: the demo, longer 
 (minutes on two cores), 'smoke' (seconds, for tests).
 """
 
+from collections.abc import Callable
+
 from ml_collections import config_dict
 
-VARIANTS = ('', 'builtin', 'demo', 'smoke')
+# variant -> the changes that make it, one on the other
+VARIANTS = {'': (), 'builtin': ('demo', 'builtin'), 'demo': ('demo',), 'smoke': ('demo', 'smoke')}
 
 
 def get_config(variant: str = '') -> config_dict.ConfigDict:
@@ -44,10 +47,41 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
   return config
 
 
+def vary(
+  config: config_dict.ConfigDict, variant: str, **changes: Callable[[config_dict.ConfigDict], None]
+) -> config_dict.ConfigDict:
+  """Turns the method's defaults into a variant: what all stages change, then what this one does."""
+  for name in VARIANTS[variant]:
+    _SHARED[name](config)
+    changes[name](config)
+  return config
+
+
+def _demo(config):
+  config.ema_decay = 0.99
+  config.log_every = 25
+  config.evaluation.batches = 4
+
+
+def _builtin(config):
+  config.ema_decay = 0.995
+
+
+def _smoke(config):
+  config.steps = 4
+  config.save_every = 2
+  config.log_every = 1
+  config.data.batch_size = 8
+  config.evaluation.update(every=0, batches=1)
+
+
+_SHARED = {'demo': _demo, 'builtin': _builtin, 'smoke': _smoke}
+
+
 def check(variant: str) -> None:
   """Raises ValueError for a variant that does not exist."""
   if variant not in VARIANTS:
-    raise ValueError(f'got variant {variant!r}, expected one of {VARIANTS}, e.g. :demo')
+    raise ValueError(f'got variant {variant!r}, expected one of {list(VARIANTS)}, e.g. :demo')
 
 
 def adam(rate: float, **numbers) -> config_dict.ConfigDict:

@@ -47,23 +47,15 @@ def get_config(variant: str = ''):
     subject_dropout=0.1,
   )
   config.optimizers.generator = base.adam(1e-4)
-  if variant:
-    _demo(config)
-  if variant == 'builtin':
-    _builtin(config)
-  if variant == 'smoke':
-    _smoke(config)
-  return config
+  return base.vary(config, variant, demo=_demo, builtin=_builtin, smoke=_smoke)
 
 
 def _demo(config):
   config.steps = 1_200
   config.save_every = 400
-  config.log_every = 25
-  config.ema_decay = 0.99
   config.data.batch_size = 16
   config.data.frames = 64
-  config.evaluation.update(every=400, batches=4)
+  config.evaluation.every = 400
   # The built-in speech features know nothing beyond 40 ms: two layers of context and an attention
   # that looks around make up for it.
   config.model.update(
@@ -93,18 +85,12 @@ def _builtin(config):
   config.steps = 1_600
   config.save_every = 500
   config.evaluation.every = 500
-  config.ema_decay = 0.995
   config.model.update(width=128, latent=128)
   config.loss.cond_steps = 1_000
   config.optimizers.generator.update(rate=1e-3, decay_steps=config.steps)
 
 
 def _smoke(config):
-  config.steps = 4
-  config.save_every = 2
-  config.log_every = 1
-  config.data.batch_size = 8
   config.data.frames = 12
-  config.evaluation.update(every=0, batches=1)
   config.model.update(width=16, latent=16, w_dim=8, heads=2, encoder_layers=1, decoder_layers=1)
   config.optimizers.generator.update(warmup=1, decay_steps=4)

@@ -52,23 +52,15 @@ def get_config(variant: str = ''):
   config.optimizers.generator = base.adam(
     5e-4, schedule='exponential', decay_steps=250_000, decay=0.1
   )
-  if variant:
-    _demo(config)
-  if variant == 'builtin':
-    _builtin(config)
-  if variant == 'smoke':
-    _smoke(config)
-  return config
+  return base.vary(config, variant, demo=_demo, builtin=_builtin, smoke=_smoke)
 
 
 def _demo(config):
   config.steps = 1_000
   config.save_every = 500
-  config.log_every = 25
-  config.ema_decay = 0.99
   config.data.batch_size = 16
   config.data.frames = 64
-  config.evaluation.update(every=500, batches=4)
+  config.evaluation.every = 500
   config.model.update(
     width=96,
     encoder_layers=2,
@@ -88,18 +80,12 @@ def _demo(config):
 
 def _builtin(config):
   config.steps = 2_500
-  config.ema_decay = 0.995
   config.loss.update(kl=0.2, kl_steps=1_000)
   config.optimizers.generator.decay_steps = config.steps
 
 
 def _smoke(config):
-  config.steps = 4
-  config.save_every = 2
-  config.log_every = 1
-  config.data.batch_size = 8
   config.data.frames = 12
-  config.evaluation.update(every=0, batches=1)
   config.model.update(
     latent=4, flow_steps=2, flow_width=8, flow_layers=1, width=16, heads=2, encoder_layers=1,
     decoder_layers=1,

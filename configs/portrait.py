@@ -31,22 +31,14 @@ def get_config(variant: str = ''):
   lazy = {'eps': 1e-8, 'clip': 0.0, 'warmup': 0, 'schedule': 'constant', 'b1': 0.0}
   config.optimizers.generator = base.adam(0.0016, b2=0.99199, **lazy)
   config.optimizers.discriminator = base.adam(0.0018824, b2=0.99059, **lazy)
-  if variant:
-    _demo(config)
-  if variant == 'builtin':
-    _builtin(config)
-  if variant == 'smoke':
-    _smoke(config)
-  return config
+  return base.vary(config, variant, demo=_demo, builtin=_builtin, smoke=_smoke)
 
 
 def _demo(config):
   config.steps = 900
   config.save_every = 300
-  config.log_every = 25
-  config.ema_decay = 0.99
   config.data.batch_size = 4
-  config.evaluation.update(every=300, batches=4)
+  config.evaluation.every = 300
   config.model.update(input_size=128, output_size=128, channel_multiplier=0.1875, fuse_detail=True)
   # The pyramid sharpens what a critic would, at a fraction of its price.
   config.loss.update(pyramid=1.0, adversarial=0.0)
@@ -64,16 +56,12 @@ def _demo(config):
 
 def _builtin(config):
   config.steps = 1_200
+  config.ema_decay = 0.99
   config.model.update(input_size=256, output_size=256, channel_multiplier=0.1875)
   config.optimizers.generator.decay_steps = config.steps
 
 
 def _smoke(config):
-  config.steps = 4
-  config.save_every = 2
-  config.log_every = 1
-  config.data.batch_size = 8
-  config.evaluation.update(every=0, batches=1)
   config.model.update(
     input_size=64, output_size=64, channel_multiplier=0.03125, style_dim=8, mapping_width=8
   )

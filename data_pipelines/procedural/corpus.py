@@ -10,9 +10,13 @@ A truth file holds expression [T, 50], motion [T, 12], identity [80], and the sc
 level, text, subject, split; the sounds are phoneme_start, phoneme_end (seconds), phoneme (IPA).
 """
 
+import functools
+import itertools
 import json
+import os
 import zlib
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import NamedTuple
 
@@ -157,22 +161,31 @@ def _make(out: Path, clips: list[Clip], progress: bool) -> None:
   if not clips:
     return
   head = load_head()
-  cameras: dict[tuple, photo.Photographer] = {}
   bar = tqdm(
     total=sum(c.size**2 for c in clips), desc='corpus', disable=not progress, delay=0.1,
     bar_format='{desc}: {percentage:3.0f}%|{bar}| {elapsed} passed, {remaining} left{postfix}',
   )  # fmt: skip
-  with bar:
-    for number, clip in enumerate(clips, 1):
-      bar.set_postfix_str(f'clip {number} of {len(clips)}', refresh=False)
-      key = clip.person.name, clip.person.seed, clip.size
-      if key not in cameras:
-        cameras = {key: photo.Photographer(clip.person, head, clip.size)}  # one at a time
-      _make_clip(out, clip, cameras[key])
-      bar.update(clip.size**2)
+  # Threads, not processes: they share what was compiled, and hardly any of the work is Python.
+  pool = futures.ThreadPoolExecutor(os.cpu_count())
+  try:
+    with bar:
+      made = itertools.count(1)
+      for _, sitting in itertools.groupby(clips, key=_sitting):
+        own = list(sitting)
+        camera = photo.Photographer(own[0].person, head, own[0].size)  # one person in memory
+        for clip in pool.map(functools.partial(_make_clip, out, camera=camera), own):
+          bar.set_postfix_str(f'clip {next(made)} of {len(clips)}', refresh=False)
+          bar.update(clip.size**2)
+  finally:
+    pool.shutdown(cancel_futures=True)  # who stops it does not wait for the queue
 
 
-def _make_clip(out: Path, clip: Clip, camera: photo.Photographer) -> None:
+def _sitting(clip: Clip) -> tuple:
+  """What one photographer can shoot: clips of one person in one size."""
+  return clip.person.name, clip.person.seed, clip.size
+
+
+def _make_clip(out: Path, clip: Clip, camera: photo.Photographer) -> Clip:
   seed = zlib.crc32(clip.path.encode())
   played = perform.perform(clip.person, clip.text, clip.emotion, clip.level, seed)
   coefficients = Coefficients(jnp.asarray(played.expression), jnp.asarray(played.motion))
@@ -183,6 +196,7 @@ def _make_clip(out: Path, clip: Clip, camera: photo.Photographer) -> None:
   else:
     _write_text(out / f'{clip.path}.txt', f'Text:  {clip.text.upper()}\n')
   _write_truth(out / f'{clip.path}.npz', clip, played)
+  return clip
 
 
 def _write_truth(path: Path, clip: Clip, played: perform.Performance) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from data_pipelines.procedural import emotions, motion, visemes, voice
 from data_pipelines.procedural.people import Person
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.data import schema
 
 
@@ -35,8 +35,7 @@ def perform(person: Person, text: str, emotion: str, level: int, seed: int) -> P
   Raises:
     InputError: an unknown emotion or level, or a text that cannot be spoken.
   """
-  if emotion not in schema.EMOTIONS:
-    raise InputError(f"got emotion '{emotion}', expected one of {list(schema.EMOTIONS)}")
+  check_choice('emotion', emotion, schema.EMOTIONS)
   if level not in range(1, schema.LEVELS + 1):
     raise InputError(f'got level {level}, expected 1..{schema.LEVELS}')
   rng = np.random.default_rng([person.seed, seed, schema.EMOTIONS.index(emotion), level])

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipelines.procedural import appearance, canvas, figure, hair, shading, shadow
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera as cameras
 from gmtalker_jax.face import morphable, raster
@@ -69,8 +69,7 @@ class Photographer:
       level: 1..3.
       first: number of the first frame, which decides the grain.
     """
-    if emotion not in schema.EMOTIONS:
-      raise InputError(f"got emotion '{emotion}', expected one of {', '.join(schema.EMOTIONS)}")
+    check_choice('emotion', emotion, schema.EMOTIONS)
     flush = FLUSH.get(emotion, 0.0) * level / schema.LEVELS
     frames = len(coefficients.motion)
     out = np.empty((frames, self.size, self.size, 3), np.uint8)

@@ -5,14 +5,17 @@ visemes are built on.
 """
 
 import _ctypes
+import contextlib
 import ctypes
+import threading
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import espeakng_loader
 import numpy as np
 import soxr
 
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.data import schema
 
 
@@ -70,8 +73,7 @@ _PEAK = 0.25  # of a neutral utterance
 
 def prosody(emotion: str, level: int) -> Prosody:
   """The prosody of an emotion at a level 0..3: linear in level / 3."""
-  if emotion not in PROSODY:
-    raise InputError(f"got emotion '{emotion}', expected one of {list(PROSODY)}")
+  check_choice('emotion', emotion, PROSODY)
   full, a = PROSODY[emotion], level / schema.LEVELS
   return Prosody(full.pitch * a, full.range * a, 1 + (full.rate - 1) * a, full.loudness * a)
 
@@ -164,17 +166,29 @@ _PHONEME_EVENT = 7
 _SYNCHRONOUS = 2
 _OPTIONS = 1 << 0 | 1 << 1 | 0x8000  # phoneme events, in IPA, never exit the process
 _UTF8 = 1
+_ALONE = threading.Lock()  # there is one espeak-ng per process
 # rate, volume, pitch, range, punctuation, capitals, word gap: all set on every call
 _PARAMETERS = {1: 175, 2: 100, 3: 50, 4: 50, 5: 0, 6: 0, 7: 0}
 
 
-def _synthesize(text: str, voice: str, settings: dict) -> tuple[np.ndarray, int, list]:
-  """-> samples int16 [S], their rate, [(first sample, IPA or '' for a pause)].
+@contextlib.contextmanager
+def _library() -> Iterator[ctypes.CDLL]:
+  """espeak-ng, loaded anew, for one thread at a time.
 
-  The oscillators and random numbers of espeak-ng are process-global and go on from call to call;
-  nothing in its interface resets them. So the library is loaded anew for every utterance (7 ms),
-  which makes its samples a function of the arguments alone.
+  Its oscillators and random numbers are process-global and go on from call to call; nothing in its
+  interface resets them. Loading it for every utterance (7 ms) makes its samples a function of the
+  arguments alone.
   """
+  with _ALONE:
+    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    try:
+      yield library
+    finally:
+      _ctypes.dlclose(library._handle)  # noqa: SLF001  (ctypes has no public way)
+
+
+def _synthesize(text: str, voice: str, settings: dict) -> tuple[np.ndarray, int, list]:
+  """-> samples int16 [S], their rate, [(first sample, IPA or '' for a pause)]."""
   pieces, events = [], []
 
   @_Callback
@@ -189,8 +203,7 @@ def _synthesize(text: str, voice: str, settings: dict) -> tuple[np.ndarray, int,
       i += 1
     return 0
 
-  library = ctypes.CDLL(espeakng_loader.get_library_path())
-  try:
+  with _library() as library:
     data = espeakng_loader.get_data_path().encode()
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _OPTIONS)
     if rate <= 0:
@@ -205,7 +218,5 @@ def _synthesize(text: str, voice: str, settings: dict) -> tuple[np.ndarray, int,
     library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None)
     library.espeak_Synchronize()
     library.espeak_Terminate()
-  finally:
-    _ctypes.dlclose(library._handle)  # noqa: SLF001  (ctypes has no public way)
   audio = np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
   return audio, rate, events

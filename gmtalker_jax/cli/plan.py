@@ -96,7 +96,7 @@ def steps(out: Path, preset: Preset, builtin: bool) -> list[Step]:
     ),
     step('a voice', 'voice', '--text', TEXT, '--out', at('voice.wav')),
     step('a sentence', 'voice', '--text', SENTENCE, '--out', at('sentence.wav')),
-    speak('talk', 'voice.wav', '--emotion', 'happy', '--intensity', '0.6'),
+    speak('talk', 'voice.wav', '--emotion', 'happy', '--intensity', '0.8'),
     speak('emotions', 'sentence.wav', '--grid', 'emotions'),
     speak('moving', 'voice.wav', '--emotion', TRACK, '--coefficients', at('moving.npz')),
     speak('seeds', 'sentence.wav', '--grid', 'seeds', '--coefficients', at('seeds.npz')),

@@ -1,6 +1,8 @@
 """One self-contained page about a demo: what was made, how good it is, and how it was made."""
 
 import base64
+import io
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,9 +10,19 @@ from typing import Any, NamedTuple
 
 import jinja2
 import numpy as np
+from PIL import Image
 
 from gmtalker_jax.evaluation import metrics, plots
-from gmtalker_jax.io import writers
+from gmtalker_jax.io import video, writers
+
+POSTER = 25  # the frame that a video shows before it is played: a second in, mid-sentence
+
+
+class Film(NamedTuple):
+  """A video of the page, as data URIs."""
+
+  source: str
+  poster: str
 
 
 class Row(NamedTuple):
@@ -117,12 +129,24 @@ def _lmd_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
   ]
 
 
-def _videos(folder: Path) -> dict[str, str]:
-  """Name -> data URI of each mp4 of the folder."""
+def _videos(folder: Path) -> dict[str, Film]:
+  """Name -> film of each mp4 of the folder."""
   return {
-    path.stem: 'data:video/mp4;base64,' + base64.b64encode(path.read_bytes()).decode()
+    path.stem: Film(_uri('video/mp4', path.read_bytes()), _uri('image/jpeg', _poster(path)))
     for path in sorted(folder.glob('*.mp4'))
   }
+
+
+def _poster(path: Path) -> bytes:
+  """A frame of the video as JPEG."""
+  *_, frame = itertools.islice(video.stream(path), POSTER + 1)
+  blob = io.BytesIO()
+  Image.fromarray(frame).save(blob, 'jpeg', quality=85)
+  return blob.getvalue()
+
+
+def _uri(kind: str, blob: bytes) -> str:
+  return f'data:{kind};base64,{base64.b64encode(blob).decode()}'
 
 
 def _figures(folder: Path, found: Mapping[str, Any]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice
 
 FORMAT, VERSION = 'gmtalker-talker', 1
 NETWORKS = ('expression', 'motion', 'portrait')
@@ -57,8 +57,7 @@ def save(
   Raises:
     InputError: an unknown dtype, or a directory that holds anything but a talker.
   """
-  if dtype not in DTYPES:
-    raise InputError(f'got dtype {dtype!r}, expected one of {", ".join(DTYPES)}')
+  check_choice('dtype', dtype, DTYPES)
   target = Path(directory)
   _check_replaceable(target)
   files = {

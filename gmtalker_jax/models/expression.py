@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from gmtalker_jax.core import distributions
 from gmtalker_jax.core.arrays import per_frame
 from gmtalker_jax.core.distributions import Gaussian
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.models import layers
 from gmtalker_jax.models.decoder import Decoder
 from gmtalker_jax.models.mapper import MLPMapper, TransformerMapper
@@ -52,8 +52,8 @@ class ExpressionGenerator(nn.Module):
 
   def setup(self):
     """Creates the parts."""
-    _check('mapper', self.mapper, MAPPERS)
-    _check('decoder_mode', self.decoder_mode, DECODERS)
+    check_choice('mapper', self.mapper, MAPPERS)
+    check_choice('decoder_mode', self.decoder_mode, DECODERS)
     self.tokens = layers.FrameTokens(self.width)
     self.encoder = layers.Encoder(
       self.width, self.heads, self.encoder_layers, self.period, self.period, self.dropout
@@ -150,7 +150,7 @@ class ExpressionGenerator(nn.Module):
     interpolation: Σ e_k z^k with one noise for all k. component: k ~ Cat(e), one draw for all
     frames. moment: the moment-matched Gaussian. The three agree on one-hot weights.
     """
-    _check('sampling mode', mode, SAMPLING)
+    check_choice('sampling mode', mode, SAMPLING)
     weights = self.simplex(weights)
     batch = weights.shape[0]
     keys = jax.random.split(key, 3)
@@ -200,8 +200,3 @@ def _gaussian(x: jax.Array) -> Gaussian:
 def _row_uniform(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
   keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(shape[0]))
   return jax.vmap(lambda k: jax.random.uniform(k, shape[1:], minval=1e-6, maxval=1 - 1e-6))(keys)
-
-
-def _check(what: str, value: str, valid) -> None:
-  if value not in valid:
-    raise InputError(f'got {what} {value!r}, expected one of {", ".join(valid)}, choose one')

@@ -8,7 +8,7 @@ from gmtalker_jax.core import distributions
 from gmtalker_jax.core.arrays import blank, fan_out, group, per_frame
 from gmtalker_jax.core.bijectors import coupling_flow
 from gmtalker_jax.core.distributions import Gaussian
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.models import layers
 from gmtalker_jax.models.decoder import Decoder
 
@@ -71,9 +71,9 @@ class MotionGenerator(nn.Module):
 
   def setup(self):
     """Creates the parts."""
-    _check('flow_objective', self.flow_objective, OBJECTIVES)
-    _check('latent_layout', self.latent_layout, LAYOUTS)
-    _check('decoder_mode', self.decoder_mode, DECODERS)
+    check_choice('flow_objective', self.flow_objective, OBJECTIVES)
+    check_choice('latent_layout', self.latent_layout, LAYOUTS)
+    check_choice('decoder_mode', self.decoder_mode, DECODERS)
     self.tokens = layers.FrameTokens(self.width)
     self.encoder = layers.Encoder(
       self.width, self.heads, self.encoder_layers, self.period, self.period, self.dropout
@@ -181,8 +181,3 @@ class MotionGenerator(nn.Module):
         f'got speech {speech.shape}, expected [B, 2T, {self.speech_dim}], use the encoder that the '
         'model was trained with'
       )
-
-
-def _check(what: str, value: str, valid) -> None:
-  if value not in valid:
-    raise InputError(f'got {what} {value!r}, expected one of {", ".join(valid)}, choose one')

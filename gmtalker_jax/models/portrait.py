@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.models import style as parts
 from gmtalker_jax.models.emotion import EmotionMapping
 
@@ -59,10 +59,7 @@ class PortraitGenerator(nn.Module):
     Returns:
       [B, H, W, 3], about -1..1 and not clipped, H = W = output_size.
     """
-    if self.zgm_injection not in INJECTIONS:
-      raise InputError(
-        f'got zgm_injection {self.zgm_injection!r}, expected one of {INJECTIONS}, choose one'
-      )
+    check_choice('zgm_injection', self.zgm_injection, INJECTIONS)
     style = EmotionMapping(self.emotions, self.style_dim, self.mapping_width, name='mapping')(
       z_style, weights
     )

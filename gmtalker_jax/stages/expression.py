@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from gmtalker_jax.core import distributions
 from gmtalker_jax.core.arrays import masked_mean
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import check_choice
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.losses import reconstruction, variational
 from gmtalker_jax.models.expression import ExpressionGenerator
@@ -19,7 +19,6 @@ from gmtalker_jax.stages.base import Metrics, Optimizers, Phase, Stage, make_ini
 from gmtalker_jax.types import ExpressionBatch
 
 ONE_HOT = 0.999  # a largest weight above this is a plain label
-LABEL_MODES = ('label', 'posterior', 'semi')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +44,9 @@ class Objective:
   subject_dropout: float = 0.1  # trains the mean person, used for new people
 
   def __post_init__(self):
-    if self.label_mode not in LABEL_MODES:
-      raise InputError(f'got label_mode {self.label_mode!r}, expected one of {LABEL_MODES}, choose')
-    if self.soft_labels not in ('interpolation', 'weighted'):
-      raise InputError(
-        f'got soft_labels {self.soft_labels!r}, expected interpolation or weighted, choose one'
-      )
-    if self.elbo_scale not in ('mean', 'sum'):
-      raise InputError(f'got elbo_scale {self.elbo_scale!r}, expected mean or sum, choose one')
+    check_choice('label_mode', self.label_mode, ('label', 'posterior', 'semi'))
+    check_choice('soft_labels', self.soft_labels, ('interpolation', 'weighted'))
+    check_choice('elbo_scale', self.elbo_scale, ('mean', 'sum'))
 
 
 def make(

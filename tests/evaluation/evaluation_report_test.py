@@ -1,10 +1,14 @@
+import base64
+import io
 import json
 import re
 
 import numpy as np
+from PIL import Image
 
 from gmtalker_jax.data import schema
 from gmtalker_jax.evaluation import report
+from gmtalker_jax.io import video
 
 FOUND = {
   'mouth_lmd_ratio': 0.61,
@@ -39,7 +43,9 @@ def test_the_page_is_one_file_with_everything(tmp_path):
   (tmp_path / 'embedding.json').write_text(json.dumps(points))
   step = {'name': 'corpus', 'seconds': 3.0, 'command': 'gmtalker corpus <b>&'}
   (tmp_path / 'times.json').write_text(json.dumps({'machine': 'm', 'steps': [step]}))
-  (tmp_path / 'talk.mp4').write_bytes(b'video')
+  frames = np.full((40, 32, 32, 3), 255, np.uint8)
+  frames[: report.POSTER] = 0  # a poster is taken where people already talk
+  video.write(tmp_path / 'talk.mp4', frames, None)
   rng = np.random.default_rng(0)
   for name in ('seeds', 'moving'):
     np.savez(
@@ -54,9 +60,11 @@ def test_the_page_is_one_file_with_everything(tmp_path):
   (run / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, rows)))
   page = report.build(tmp_path).read_text()
   assert page.count('<svg') == 5
-  assert 'data:video/mp4;base64,dmlkZW8=' in page
+  source, poster = (re.search(rf'{a}="data:[^,]+,([^"]*)"', page)[1] for a in ('src', 'poster'))
+  assert base64.b64decode(source) == (tmp_path / 'talk.mp4').read_bytes()
+  assert np.asarray(Image.open(io.BytesIO(base64.b64decode(poster)))).min() > 250
   assert 'corpus &lt;b&gt;&amp;' in page  # escaped
-  assert not re.search(r'(src|href)="(?!data:|#)', page)  # nothing is loaded from elsewhere
+  assert not re.search(r'(src|href|poster)="(?!data:|#)', page)  # nothing is loaded from elsewhere
   assert '70 % show its emotion' in page
 
 

@@ -11,7 +11,7 @@ demo: $(VENV)/installed  ## corpus, records, three trainings, evaluation, talkin
 	$(BIN)/gmtalker demo --out $(OUT) --preset $(PRESET)
 
 test: $(VENV)/installed lint  ## everything that must hold
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -51,11 +51,11 @@ def get_config(variant: str = ''):
 
 
 def _demo(config):
-  config.steps = 1_200
-  config.save_every = 400
+  config.steps = 1_500
+  config.save_every = 500
   config.data.batch_size = 16
   config.data.frames = 64
-  config.evaluation.every = 400
+  config.evaluation.every = 500
   # The built-in speech features know nothing beyond 40 ms: two layers of context and an attention
   # that looks around make up for it.
   config.model.update(
@@ -83,8 +83,6 @@ def _demo(config):
 
 def _builtin(config):
   config.steps = 1_600
-  config.save_every = 500
-  config.evaluation.every = 500
   config.model.update(width=128, latent=128)
   config.loss.cond_steps = 1_000
   config.optimizers.generator.update(rate=1e-3, decay_steps=config.steps)

@@ -17,3 +17,8 @@ from absl import flags
 
 flags.FLAGS.mark_as_parsed()  # grain's workers read absl flags
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+
+def pytest_collection_modifyitems(items):
+  """The slow tests go first, so that no core waits for the last of them."""
+  items.sort(key=lambda item: item.get_closest_marker('slow') is None)

@@ -8,7 +8,7 @@ import _ctypes
 import contextlib
 import ctypes
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import NamedTuple
 
 import espeakng_loader
@@ -172,7 +172,7 @@ _PARAMETERS = {1: 175, 2: 100, 3: 50, 4: 50, 5: 0, 6: 0, 7: 0}
 
 
 @contextlib.contextmanager
-def _library() -> Iterator[ctypes.CDLL]:
+def _library() -> Generator[ctypes.CDLL, None, None]:
   """espeak-ng, loaded anew, for one thread at a time.
 
   Its oscillators and random numbers are process-global and go on from call to call; nothing in its

@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
   add('--out', required=True, metavar='DIR', help='a new or empty folder')
   add('--people', type=count, default=2, help='seated people; the first is the star (default 2)')
   add('--sentences', type=count, default=3, help='for training, per emotion and level (default 3)')
-  add('--portrait-sentences', type=count, default=2, help='more of them for the star (default 2)')
+  add('--portrait-sentences', type=whole, default=2, help='more of them for the star (default 2)')
   add('--test-sentences', type=count, default=1, help='held out, per emotion and level (default 1)')
   add('--stage-people', type=whole, default=3, help='people on a stage, LRS3 (default 3)')
   add('--stage-clips', type=count, default=12, help='clips of each of them (default 12)')

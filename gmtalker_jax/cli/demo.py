@@ -4,7 +4,7 @@ Runs the real commands one after another and prints them. OUT/report.html is one
 everything: open it in a browser. A demo that was cut off goes on when started again.
 
 examples:
-  gmtalker demo --out demo                    about a quarter of an hour on two cores
+  gmtalker demo --out demo                    less than twenty minutes on two cores
   gmtalker demo --out demo --preset smoke     a few minutes; shows that it runs, not what it can do
   gmtalker demo --out demo --dry-run          only print the commands
 """

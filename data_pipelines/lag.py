@@ -18,8 +18,8 @@ from gmtalker_jax.data import schema, speech
 from gmtalker_jax.io import audio, video
 
 ENCODER = 'logmel+embedding'
-# Seconds. MEAD's clips lag 0.13 to 0.26. With 0.4, 2 of 74 clips of the built-in corpus, whose sound is
-# in time, were moved by 0.30 and 0.34; a border that is only touched moves nothing.
+# Seconds. MEAD's clips lag 0.13 to 0.26. With 0.4, 2 of 74 clips of the built-in corpus, whose
+# sound is in time, were moved by 0.30 and 0.34; a border that is only touched moves nothing.
 LARGEST = 0.3
 CORRELATION = 0.25  # that the best shift must reach to be believed
 CONFIDENCE = 1.5  # standard errors by which it must beat no shift at all

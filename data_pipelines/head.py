@@ -97,7 +97,8 @@ def write(assets: Assets, path: pathlib.Path) -> None:
 def _average_adult(assets: Assets, count: int) -> np.ndarray:
   shapes = [f'macrodetails/{r}-{s}-young' for r in RACES for s in SEXES]
   bodies = [_body_name(s, 'young', 'average') for s in SEXES]
-  return sum(np.mean([assets.target(n, count) for n in ns], 0) for ns in (shapes, bodies))
+  one, other = (np.mean([assets.target(n, count) for n in ns], 0) for ns in (shapes, bodies))
+  return one + other
 
 
 def _body_name(sex: str, age: str, weight: str) -> str:

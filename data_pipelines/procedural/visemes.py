@@ -154,7 +154,7 @@ def segment(phonemes: list[Phoneme], duration: float) -> list[Segment]:
       segments.append(Segment(clock, phoneme.start, '', 1.0))
     keys = _keys(sound(phoneme))
     stress = 1.12 if 'ˈ' in phoneme.symbol else 1.0 if 'ˌ' in phoneme.symbol else 0.88
-    edges = np.linspace(phoneme.start, phoneme.end, len(keys) + 1)
+    edges = np.linspace(phoneme.start, phoneme.end, len(keys) + 1).tolist()
     segments += [Segment(a, b, k, stress) for a, b, k in zip(edges, edges[1:], keys, strict=False)]
     clock = phoneme.end
   if duration - clock > _PAUSE / 2:

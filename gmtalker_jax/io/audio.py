@@ -66,7 +66,8 @@ def _expected_samples(container, track) -> int:
 def _decode(container, track) -> tuple[float, np.ndarray]:
   """Returns the seconds from the file's zero to the first sample, and the samples, mono."""
   to_float = av.AudioResampler(format='fltp', layout=track.layout.name, rate=track.rate)
-  chunks, lead = [np.zeros(0, np.float32)], None
+  chunks: list[np.ndarray] = [np.zeros(0, np.float32)]
+  lead = None
   for frame in container.decode(track):
     if lead is None and frame.pts is not None:
       lead = float(frame.pts * frame.time_base - media.origin(container))

@@ -166,7 +166,7 @@ def _make(out: Path, clips: list[Clip], progress: bool) -> None:
     bar_format='{desc}: {percentage:3.0f}%|{bar}| {elapsed} passed, {remaining} left{postfix}',
   )  # fmt: skip
   # Threads, not processes: they share what was compiled, and hardly any of the work is Python.
-  pool = futures.ThreadPoolExecutor(os.cpu_count())
+  pool = futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1))
   try:
     with bar:
       made = itertools.count(1)

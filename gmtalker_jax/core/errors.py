@@ -1,4 +1,4 @@
-"""The one exception a user is meant to read."""
+"""The one exception a user is meant to read, and its commonest cause."""
 
 from collections.abc import Iterable
 

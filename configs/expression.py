@@ -4,7 +4,7 @@ Command:   gmtalker train --config=configs/expression.py --workdir=DIR --config.
 Hours:     not measured at this size; `:demo` is minutes on two CPU cores
 Expect:    test/rec falls below 1.0 (the mean face) within the first thousand steps and
            test/responsibility_accuracy rises towards 1 on data with emotion labels
-Variants:  '' the method's defaults (section 8, 22) | builtin | demo | smoke (seconds)
+Variants:  '' the method's defaults (method 8) | builtin | demo | smoke (seconds)
 """
 
 from configs import base

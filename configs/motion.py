@@ -4,7 +4,7 @@ Command:   gmtalker train --config=configs/motion.py --workdir=DIR --config.data
 Hours:     not measured at this size; `:demo` is minutes on two CPU cores
 Expect:    train/generator/loss falls over the first thousand steps; ten seeds for one sound give
            ten different head motions
-Variants:  '' the method's defaults (section 3.4, 8) | builtin | demo | smoke (seconds)
+Variants:  '' the method's defaults (method 3.4, 8) | builtin | demo | smoke (seconds)
 """
 
 from configs import base

@@ -4,7 +4,7 @@ Command:   gmtalker train --config=configs/portrait.py --workdir=DIR --config.da
              --config.data.expression_workdir=WORKDIR --config.data.subject=ID
 Hours:     not measured at this size; `:demo` is minutes on two CPU cores
 Expect:    test/psnr rises by several dB over that of the plain rendering
-Variants:  '' the method's defaults (section 4.4, 256 -> 512) | builtin | demo | smoke (seconds)
+Variants:  '' the method's defaults (method 4.4; 256 -> 512) | builtin | demo | smoke (seconds)
 """
 
 from configs import base

@@ -29,7 +29,7 @@ class Posterior(NamedTuple):
 class ExpressionGenerator(nn.Module):
   """The Gaussian-mixture expression generator. Coefficients and speech are standardised.
 
-  Defaults are the method's (2.6, section 8); `decoder_mode='parallel'` never feeds frames back.
+  Defaults: method 2.6, 8; `decoder_mode='parallel'` never feeds frames back.
   """
 
   speech_dim: int

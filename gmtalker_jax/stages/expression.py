@@ -23,7 +23,7 @@ ONE_HOT = 0.999  # a largest weight above this is a plain label
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-  """Weights and schedules (method section 8, 1). Schedules count training steps."""
+  """Weights and schedules (method 8.1). Schedules count training steps."""
 
   rec: float = 1.0
   velocity: float = 0.0  # of frame differences; not in the paper

@@ -33,8 +33,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
   config.data.records = 'data'  # what `gmtalker prepare` or `gmtalker corpus` wrote
   config.data.batch_size = 64  # over all devices
   config.data.balanced = True  # emotions get equal shares (method 2.5)
-  config.data.soft_levels = True  # levels 1, 2, 3 are 1/3, 2/3, 1 of an emotion (method 2.7)
-  config.data.cache = True  # keep records in memory
+  config.data.cache_mb = 1_024  # records kept in memory, at most so many megabytes
   config.data.verify = True  # compare the digest of each shard at the start
 
   config.evaluation = config_dict.ConfigDict()
@@ -82,6 +81,12 @@ def check(variant: str) -> None:
   """Raises ValueError for a variant that does not exist."""
   if variant not in VARIANTS:
     raise ValueError(f'got variant {variant!r}, expected one of {list(VARIANTS)}, e.g. :demo')
+
+
+def emotional(config: config_dict.ConfigDict) -> None:
+  """Adds what a stage needs to know that looks at the emotion of a clip (data/emotion.py)."""
+  config.data.soft_levels = True  # levels 1, 2, 3 are 1/3, 2/3, 1 of an emotion (method 2.7)
+  config.data.unknown_emotion = 0.3  # of a clip without a label: drawn from Dirichlet(this)
 
 
 def adam(rate: float, **numbers) -> config_dict.ConfigDict:

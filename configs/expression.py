@@ -14,10 +14,12 @@ def get_config(variant: str = ''):
   """Returns the config of a variant; add `.data.records`."""
   config = base.get_config(variant)
   config.stage = 'expression'
+  base.emotional(config)
   config.data.frames = 100  # a window of 4 s
   config.model.update(
+    emotions=8,  # components of the mixture; 1 = a single Gaussian
     width=256,
-    latent=256,
+    latent_dim=256,
     w_dim=64,
     heads=4,
     encoder_layers=4,
@@ -39,7 +41,11 @@ def get_config(variant: str = ''):
     w=1e-3,
     emo=1e-2,
     label_mode='label',  # label | posterior | semi
+    label_free_bits=0.0,  # nats of the cross-entropy of a label
+    uniform_free_bits=0.9,  # share of log K in KL(r || U) where there is no label
     soft_labels='interpolation',  # interpolation | weighted, see losses/variational.py
+    elbo_scale='mean',  # mean | sum: every weight 1, rec = squared error / (2 sigma^2)
+    sigma=1.0,  # of the likelihood, for 'sum'
     scheduled_sampling=0.5,
     scheduled_sampling_steps=10_000,
     feedback_dropout=0.0,  # share of fed-back frames that are withheld
@@ -60,7 +66,7 @@ def _demo(config):
   # that looks around make up for it.
   config.model.update(
     width=96,
-    latent=96,
+    latent_dim=96,
     w_dim=32,
     encoder_layers=2,
     decoder_layers=2,
@@ -83,12 +89,12 @@ def _demo(config):
 
 def _builtin(config):
   config.steps = 1_600
-  config.model.update(width=128, latent=128)
+  config.model.update(width=128, latent_dim=128)
   config.loss.cond_steps = 1_000
   config.optimizers.generator.update(rate=1e-3, decay_steps=config.steps)
 
 
 def _smoke(config):
   config.data.frames = 12
-  config.model.update(width=16, latent=16, w_dim=8, heads=2, encoder_layers=1, decoder_layers=1)
+  config.model.update(width=16, latent_dim=16, w_dim=8, heads=2, encoder_layers=1, decoder_layers=1)
   config.optimizers.generator.update(warmup=1, decay_steps=4)

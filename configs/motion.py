@@ -18,12 +18,14 @@ def get_config(variant: str = ''):
   config.data.frames = 128  # a multiple of the latent stride
   config.data.balanced = False  # no label enters
   config.model.update(
-    latent=16,
-    stride=4,
+    latent_dim=16,
+    stride=4,  # frames of one latent
+    latent_layout='sequence',  # sequence | vector: one latent per `stride` frames, or per clip
     flow_steps=4,
     flow_width=64,
     flow_layers=2,
     flow_objective='prior',  # prior (with log-det) | posterior (the figure read literally)
+    flow_audio_cond=False,  # the flow hears the speech too
     width=256,
     heads=4,
     encoder_layers=4,
@@ -87,7 +89,7 @@ def _builtin(config):
 def _smoke(config):
   config.data.frames = 12
   config.model.update(
-    latent=4, flow_steps=2, flow_width=8, flow_layers=1, width=16, heads=2, encoder_layers=1,
+    latent_dim=4, flow_steps=2, flow_width=8, flow_layers=1, width=16, heads=2, encoder_layers=1,
     decoder_layers=1,
   )  # fmt: skip
   config.optimizers.generator.update(warmup=1, decay_steps=4)

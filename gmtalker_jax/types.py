@@ -15,12 +15,12 @@ Params = Mapping[str, Any]
 
 @struct.dataclass
 class State:
-  """All that training knows. `params`, `opt_state` and `ema` have one entry per network."""
+  """All that training knows. `params` and `opt_state` have one entry per network."""
 
   step: jax.Array  # int32 scalar: steps done
   params: Params
   opt_state: Mapping[str, Any]
-  ema: Params  # the weights that are served
+  ema: Params  # moving averages of the networks that are served
   stats: Mapping[str, Any]  # running statistics of the phases
 
 
@@ -38,7 +38,8 @@ class ExpressionBatch:
 
   expression: jax.Array  # [B, T, E]
   speech: jax.Array  # [B, 2T, D]
-  emotion: jax.Array  # [B, K] weights on the simplex
+  emotion: jax.Array  # [B, K] weights on the simplex, never all zero
+  labelled: jax.Array  # [B] 1 = `emotion` is the clip's label; 0 = it was drawn, see data/emotion.py
   subject: jax.Array  # [B] int32, index of the training person
   mask: jax.Array  # [B, T] 1 = a real frame
 
@@ -58,6 +59,6 @@ class PortraitBatch:
 
   rendering: jax.Array  # [B, h, w, 3] the 3D face, -1..1
   image: jax.Array  # [B, H, W, 3] the photograph, -1..1
-  emotion: jax.Array  # [B, K] weights on the simplex
+  emotion: jax.Array  # [B, K] weights on the simplex, never all zero
   latent: jax.Array  # [B, Z] z_gm of the clip that the frame comes from
   mask: jax.Array  # [B] 1 = a real example

@@ -13,8 +13,10 @@ from gmtalker_jax.cli import arguments
 
 def main(argv: Sequence[str]) -> int:
   """Runs `gmtalker bundle`."""
+  from gmtalker_jax.stages import STAGES
+
   parser = arguments.Parser('bundle', __doc__)
-  for name in ('expression', 'motion', 'portrait'):
+  for name in STAGES:
     parser.add_argument(
       f'--{name}', required=True, metavar='WORKDIR', help=f'--workdir of the trained {name}'
     )
@@ -24,16 +26,11 @@ def main(argv: Sequence[str]) -> int:
   parser.add_argument('--note', default='', help='free text for provenance.json')
   args = parser.read(argv)
 
-  from gmtalker_jax.inference import talker
+  from gmtalker_jax.inference import bundling
 
-  who = talker.from_workdirs(args.expression, args.motion, args.portrait, args.seed)
-  provenance = {
-    'note': args.note,
-    **talker.provenance(
-      {'expression': args.expression, 'motion': args.motion, 'portrait': args.portrait}
-    ),
-  }
-  talker.save(who, args.out, provenance, args.dtype)
+  paths = {name: getattr(args, name) for name in STAGES}
+  who, provenance = bundling.from_workdirs(paths, args.seed)
+  bundling.save(who, args.out, {'note': args.note, **provenance}, args.dtype)
   print(f'{args.out}: a talker of {_megabytes(args.out):.1f} MB, person {who.subject!r}')
   return 0
 

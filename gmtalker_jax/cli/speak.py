@@ -88,7 +88,7 @@ def _write_coefficients(path: str, talks: Mapping[str, Any]) -> None:
       label=np.array(list(talks), np.str_),
       expression=np.stack([t.coefficients.expression for t in values]),
       motion=np.stack([t.coefficients.motion for t in values]),
-      weights=np.stack([t.weights for t in values]),
+      emotion=np.stack([t.emotion for t in values]),
     )
   part.replace(path)
 

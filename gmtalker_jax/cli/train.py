@@ -22,8 +22,6 @@ from typing import Any
 
 from gmtalker_jax.core.errors import InputError
 
-PREEMPTED = 75  # exit code: stopped from outside, saved, worth trying again (EX_TEMPFAIL)
-
 
 def main(argv: Sequence[str]) -> int:
   """Runs `gmtalker train`."""
@@ -37,8 +35,8 @@ def main(argv: Sequence[str]) -> int:
   try:
     metrics = run.train(config, workdir)
   except loop.Preempted as stopped:
-    print(f'gmtalker: {stopped}; run the same command again to go on', file=sys.stderr)
-    return PREEMPTED
+    print(f'gmtalker: {stopped}', file=sys.stderr)
+    return loop.EXIT_PREEMPTED
   except loop.Diverged as error:
     print(f'gmtalker: {error}', file=sys.stderr)
     return 1

@@ -1,6 +1,7 @@
 """Nested dictionaries by dotted names."""
 
 import difflib
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -38,3 +39,33 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def size(tree: Any) -> int:
   """Numbers in a tree of arrays."""
   return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))
+
+
+def digest(tree: Any) -> str:
+  """16 hexadecimal digits that change with any name, shape or bit of a tree of arrays."""
+  found = hashlib.sha256()
+  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+    array = np.asarray(leaf)
+    found.update(f'{jax.tree_util.keystr(path)}{array.dtype}{array.shape}'.encode())
+    found.update(np.ascontiguousarray(array).tobytes())
+  return found.hexdigest()[:16]
+
+
+def mismatch(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+  """In words what is missing, unknown or of another shape in a tree of arrays; '' if nothing is."""
+  expected, found = flatten(expected), flatten(found)
+  shapes = [
+    f'{name} is {tuple(found[name].shape)}, not {tuple(value.shape)}'
+    for name, value in expected.items()
+    if name in found and tuple(found[name].shape) != tuple(value.shape)
+  ]
+  groups = {
+    'missing': sorted(expected.keys() - found.keys()),
+    'unknown': sorted(found.keys() - expected.keys()),
+    'of another shape': shapes,
+  }
+  return '; '.join(
+    f'{len(names)} {what}: {", ".join(names[:3])}{" ..." if len(names) > 3 else ""}'
+    for what, names in groups.items()
+    if names
+  )

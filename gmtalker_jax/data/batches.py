@@ -1,6 +1,8 @@
 """Batch i is a pure function of (seed, i), so the position in the data is one integer."""
 
+import collections
 import sys
+import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -11,7 +13,7 @@ import numpy as np
 
 from gmtalker_jax.core.errors import InputError
 
-# example(item, random generator) -> a struct of arrays without the batch axis
+# example(item, rng) -> a struct of arrays without the batch axis
 Example = Callable[[Any, np.random.Generator], Any]
 
 
@@ -42,7 +44,7 @@ class Batches:
     """Args:
 
     items: anything with len and [i], such as a `Source`.
-    example: makes an example of an item; it draws from its generator only.
+    example: makes an example of an item; it draws from its rng only.
     batch_size: examples of a batch over all processes.
     seed: other seeds give another order and other windows.
     groups: the group of each item; every group then gets the same share of the examples
@@ -55,7 +57,7 @@ class Batches:
     if batch_size % count:
       raise InputError(f'got batch_size {batch_size}, expected a multiple of {count} processes')
     order = _order(len(items), seed, groups)
-    examples = order.random_map(lambda i, generator: example(items[i], generator), seed=seed)
+    examples = order.random_map(lambda i, rng: example(items[i], rng), seed=seed)
     self._batches = examples[index::count].batch(batch_size // count)
 
   def __getitem__(self, index: int) -> Any:
@@ -75,23 +77,62 @@ class Batches:
           future.cancel()
 
 
-def in_order(items: Items, example: Example, batch_size: int, limit: int = 0) -> list[Any]:
+class InOrder(Sequence):
   """Every item once, for evaluation; the last batch is filled up with masked repeats.
 
-  Windows are the same at every call. `limit` > 0 keeps so many batches, of items spread evenly.
+  Batches are built when they are read, the same ones each time.
   """
-  numbers = np.arange(len(items))
-  if limit and len(items) > limit * batch_size:
-    numbers = np.linspace(0, len(items), limit * batch_size, endpoint=False).astype(int)
-  return [
-    _filled(items, example, numbers[k : k + batch_size], batch_size)
-    for k in range(0, len(numbers), batch_size)
-  ]
+
+  def __init__(self, items: Items, example: Example, batch_size: int, limit: int = 0):
+    """`limit` > 0 keeps so many batches, of items spread evenly."""
+    self._items, self._example, self._size = items, example, batch_size
+    numbers = np.arange(len(items))
+    if limit and len(items) > limit * batch_size:
+      numbers = np.linspace(0, len(items), limit * batch_size, endpoint=False).astype(int)
+    self._numbers = numbers
+
+  def __len__(self) -> int:
+    return -(-len(self._numbers) // self._size)
+
+  def __getitem__(self, index: int) -> Any:
+    if not 0 <= index < len(self):
+      raise IndexError(index)  # ends a `for`
+    numbers = self._numbers[index * self._size : (index + 1) * self._size]
+    examples = [self._example(self._items[i], np.random.default_rng(i)) for i in numbers]
+    empty = examples[-1].replace(mask=np.zeros_like(examples[-1].mask))
+    examples += [empty] * (self._size - len(examples))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *examples)
 
 
-def cached(items: Items) -> list[Any]:
-  """All items in memory, for data that fit there."""
-  return [items[i] for i in range(len(items))]
+class Cached:
+  """Items in memory, as many as fit into a budget; the least recently used leave first."""
+
+  def __init__(self, items: Items, megabytes: float):
+    self._items, self._budget = items, megabytes * 1e6
+    self._kept: collections.OrderedDict[int, tuple[Any, int]] = collections.OrderedDict()
+    self._used = 0
+    self._lock = threading.Lock()  # batches are built ahead by a thread
+
+  def __len__(self) -> int:
+    return len(self._items)
+
+  def __getitem__(self, index: int) -> Any:
+    with self._lock:
+      if index in self._kept:
+        self._kept.move_to_end(index)
+        return self._kept[index][0]
+    item = self._items[index]
+    with self._lock:
+      self._keep(index, item, _bytes(item))
+    return item
+
+  def _keep(self, index: int, item: Any, size: int) -> None:
+    if index in self._kept or size > self._budget:
+      return
+    while self._used + size > self._budget:
+      self._used -= self._kept.popitem(last=False)[1][1]
+    self._kept[index] = item, size
+    self._used += size
 
 
 def _order(length: int, seed: int, groups: Sequence[Any] | None) -> grain.MapDataset:
@@ -131,8 +172,7 @@ class _Epochs:
     return int(order[place])
 
 
-def _filled(items: Items, example: Example, numbers: np.ndarray, size: int) -> Any:
-  examples = [example(items[i], np.random.default_rng(i)) for i in numbers]
-  empty = examples[-1].replace(mask=np.zeros_like(examples[-1].mask))
-  examples += [empty] * (size - len(examples))
-  return jax.tree.map(lambda *leaves: np.stack(leaves), *examples)
+def _bytes(item: Any) -> int:
+  """Memory of a record: its arrays and its encoded pictures."""
+  leaves = jax.tree.leaves(dict(item))
+  return sum(x.nbytes if isinstance(x, np.ndarray) else sys.getsizeof(x) for x in leaves)

@@ -75,7 +75,7 @@ RECORD = {
   'id': Field((), 'text', 'unique name, e.g. M003_front_angry_3_001'),
   'dataset': Field((), 'text', 'mead | lrs3 | folder | procedural'),
   'subject': Field((), 'text', 'the person'),
-  'emotion': Field((), 'text', 'one of EMOTIONS, or "" where unknown'),
+  'emotion': Field((), 'text', 'one of EMOTIONS, or "" where unknown; weights: data/emotion.py'),
   'level': Field((), 'int32', '1..3, 0 where unknown'),
   'view': Field((), 'text', 'MEAD view, "front" elsewhere'),
   'layout': Field((), 'text', 'a key of LAYOUTS'),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -24,8 +25,8 @@ def open_records(
   Args:
     directory: what `gmtalker prepare` wrote.
     split: 'train' or 'test'.
-    with_frames: decode `frames` and `renderings` to uint8 [T, H, W, 3]; otherwise they are left
-      out of the records.
+    with_frames: `frames` and `renderings` are there, as lists of encoded pictures (see `decode`);
+      otherwise they are left out of the records.
     verify: compare the digest of each shard too; sizes and counts are always compared. (ArrayRecord
       opens a truncated shard as an empty one, without an error.)
 
@@ -63,9 +64,8 @@ class Source:
     raw = self._open()[index]
     if raw['id'] is None:
       raise InputError(f'got no data for record {index} of {self.directory}; prepare it again')
-    record = {name: _plain(field, raw[name]) for name, field in schema.RECORD.items()
-              if self.with_frames or name not in _IMAGES}  # fmt: skip
-    return record
+    return {name: _plain(field, raw[name]) for name, field in schema.RECORD.items()
+            if self.with_frames or name not in _IMAGES}  # fmt: skip
 
   def __getstate__(self) -> dict[str, Any]:
     return {**self.__dict__, '_records': None}  # readers do not survive a pickle
@@ -90,7 +90,7 @@ class Source:
 
   def _open(self):
     if self._records is None:
-      decoders = None if self.with_frames else {name: _Encoded() for name in _IMAGES}
+      decoders = {name: _Encoded() for name in _IMAGES}
       builder = tfds.builder_from_directory(self.directory)
       self._records = builder.as_data_source(  # its decorator hides `self`
         self.split,  # ty: ignore[invalid-argument-type]
@@ -117,6 +117,14 @@ def read_manifest(directory: Path) -> Mapping[str, Any]:
     return json.loads(path.read_text())
   except (OSError, ValueError) as e:
     raise InputError(f'got an unreadable {path} ({e}); prepare the records again') from e
+
+
+def decode(picture: bytes) -> np.ndarray:
+  """An encoded picture of a record as uint8 [H, W, 3] RGB."""
+  found = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+  if found is None:
+    raise InputError('got a picture that cannot be decoded; prepare the records again')
+  return np.ascontiguousarray(found[..., ::-1])
 
 
 class _Encoded(tfds.decode.SkipDecoding):
@@ -146,5 +154,5 @@ def _plain(field: schema.Field, value: Any) -> Any:
   if field.dtype == 'text':
     return value.decode()
   if field.dtype in ('jpeg', 'png'):
-    return np.stack(list(value)) if len(value) else np.zeros((0, 0, 0, 3), np.uint8)
+    return [bytes(picture) for picture in value]
   return np.asarray(value, np.dtype(field.dtype))

@@ -22,7 +22,6 @@ from gmtalker_jax.types import Coefficients
 WINDOW = 1500  # frames (60 s) that the generators make in one go; memory is bounded by it
 OVERLAP = 50  # frames over which two windows are blended
 BUCKET = 50  # lengths are rounded up to this, so that a new length seldom means a new compilation
-BATCH = 8  # frames painted at once
 GAZE_LIMIT = 0.6  # rad (method 3.5)
 
 
@@ -30,7 +29,7 @@ class Talk(NamedTuple):
   """What a talker does. The frames are made while they are read."""
 
   coefficients: Coefficients  # NumPy: expression [T, E], motion [T, M]
-  weights: np.ndarray  # [T, K]
+  emotion: np.ndarray  # [T, K] weights
   latent: np.ndarray  # [T, Z] z_gm
   frames: Iterator[np.ndarray]  # T times uint8 [H, W, 3]
 
@@ -38,7 +37,7 @@ class Talk(NamedTuple):
 def speak(
   talker: Talker,
   waveform: np.ndarray,
-  weights: np.ndarray,
+  emotion: np.ndarray,
   seed: int = 0,
   temperature: float = 1.0,
   motion_scale: float = 1.0,
@@ -48,7 +47,7 @@ def speak(
   Args:
     talker: who.
     waveform: [S] samples at 16 kHz.
-    weights: [T, K] emotion weights with T = ceil(S / 640), see timeline.parse.
+    emotion: [T, K] weights with T = ceil(S / 640), see timeline.parse.
     seed: of this talk: latent and head motion.
     temperature: of both latents, 0 = the most likely talk.
     motion_scale: 0 = a still head, 1 = as trained. Scales pose about its mean; blinks stay.
@@ -58,20 +57,20 @@ def speak(
   """
   features = speech.encode(waveform, talker.speech_encoder)
   frames = schema.frame_count(len(waveform))
-  if weights.shape != (frames, len(schema.EMOTIONS)):
-    raise InputError(f'got weights {weights.shape}, expected {(frames, len(schema.EMOTIONS))}')
-  expression, latent = generate_expression(talker, features, weights, seed, temperature)
+  if emotion.shape != (frames, len(schema.EMOTIONS)):
+    raise InputError(f'got emotion {emotion.shape}, expected {(frames, len(schema.EMOTIONS))}')
+  expression, latent = generate_expression(talker, features, emotion, seed, temperature)
   motion = generate_motion(talker, features, seed, temperature)
   motion = shape_motion(motion, talker.motion.statistics.motion.mean, motion_scale)
   # On the host, where they are indexed and saved.
   coefficients = Coefficients(expression, motion)  # ty: ignore[invalid-argument-type]
-  return Talk(coefficients, weights, latent, paint(talker, coefficients, weights, latent))
+  return Talk(coefficients, emotion, latent, paint(talker, coefficients, emotion, latent))
 
 
 def generate_expression(
   talker: Talker,
   features: np.ndarray,
-  weights: np.ndarray,
+  emotion: np.ndarray,
   seed: int,
   temperature: float = 1.0,
   mode: str = 'interpolation',
@@ -89,7 +88,7 @@ def generate_expression(
     key = rng.key_for(seed, 'expression')
     return sample(generator.params, rows, part, key, temperature, talker.subject_index, mask)
 
-  expression, latent = _in_windows(window, speech_rows, weights)
+  expression, latent = _in_windows(window, speech_rows, emotion)
   expression = generator.statistics.expression.unnormalize(expression)
   return np.clip(expression, 0.0, 1.0), latent
 
@@ -125,40 +124,45 @@ def shape_motion(motion: np.ndarray, mean: np.ndarray, scale: float = 1.0) -> np
 
 
 def paint(
-  talker: Talker, coefficients: Coefficients, weights: np.ndarray, latent: np.ndarray
+  talker: Talker, coefficients: Coefficients, emotion: np.ndarray, latent: np.ndarray
 ) -> Iterator[np.ndarray]:
-  """Renders and paints T frames, `BATCH` at a time; yields uint8 [H, W, 3]."""
-  frames = len(weights)
-  for start in range(0, frames, BATCH):
+  """Renders and paints T frames, `batch_size()` at a time; yields uint8 [H, W, 3]."""
+  frames, batch = len(emotion), batch_size()
+  for start in range(0, frames, batch):
     # Constant shapes: the last batch is filled up with its last frame.
-    index = np.minimum(np.arange(start, start + BATCH), frames - 1)
+    index = np.minimum(np.arange(start, start + batch), frames - 1)
     part = Coefficients(coefficients.expression[index], coefficients.motion[index])
     size = talker.portrait.module.input_size
-    rendering = render_frames(talker.head, jnp.asarray(talker.identity), part, size, batch=BATCH)
-    portrait = paint_batch(talker, rendering, weights[index], latent[index])
-    yield from portrait[: min(BATCH, frames - start)]
+    rendering = render_frames(talker.head, jnp.asarray(talker.identity), part, size, batch)
+    portrait = paint_batch(talker, rendering, emotion[index], latent[index])
+    yield from portrait[: min(batch, frames - start)]
+
+
+def batch_size() -> int:
+  """Frames painted at once: a CPU is quickest with one, an accelerator wants more to do."""
+  return 1 if jax.default_backend() == 'cpu' else 8
 
 
 def paint_batch(
-  talker: Talker, rendering: np.ndarray, weights: np.ndarray, latent: np.ndarray
+  talker: Talker, rendering: np.ndarray, emotion: np.ndarray, latent: np.ndarray
 ) -> np.ndarray:
   """Portraits uint8 [B, H, W, 3] from renderings uint8 [B, h, w, 3], e [B, K] and z_gm [B, Z]."""
   painter = _painter(talker.portrait.module)  # ty: ignore[invalid-argument-type]  # flax hashes
-  style = jnp.tile(talker.style, (len(weights), 1))
-  return np.asarray(painter(talker.portrait.params, jnp.asarray(rendering), weights, latent, style))
+  style = jnp.tile(talker.style, (len(emotion), 1))
+  return np.asarray(painter(talker.portrait.params, jnp.asarray(rendering), emotion, latent, style))
 
 
 @functools.cache
 def _expression_sampler(module, mode: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
   @jax.jit
-  def sample(params, rows, weights, key, temperature, subject, mask):
+  def sample(params, rows, emotion, key, temperature, subject, mask):
     subject = jnp.full(len(rows), subject, jnp.int32)
     expression, _ = module.apply(
-      {'params': params}, rows, weights, key, temperature, mode, subject, mask, method='sample'
+      {'params': params}, rows, emotion, key, temperature, mode, subject, mask, method='sample'
     )
     # The painter learned from posterior means, so it is given the means of the same mixture (same
     # key, same w): the noise of one z, which it never saw, comes out as a grid over the picture.
-    centre = module.apply({'params': params}, weights, key, 0.0, mode, method='sample_latent')
+    centre = module.apply({'params': params}, emotion, key, 0.0, mode, method='sample_latent')
     return expression, centre
 
   return sample
@@ -176,22 +180,22 @@ def _motion_sampler(module) -> Callable[..., jax.Array]:
 @functools.cache
 def _painter(module) -> Callable[..., jax.Array]:
   @jax.jit
-  def apply(params, rendering, weights, latent, style):
+  def apply(params, rendering, emotion, latent, style):
     condition = rendering.astype(jnp.float32) / 127.5 - 1.0
-    image = module.apply({'params': params}, condition, weights, latent, style)
+    image = module.apply({'params': params}, condition, emotion, latent, style)
     return jnp.round((jnp.clip(image, -1.0, 1.0) + 1.0) * 127.5).astype(jnp.uint8)
 
   return apply
 
 
 def _in_windows(
-  generate: Callable[..., tuple[jax.Array, ...]], rows: np.ndarray, weights: np.ndarray
+  generate: Callable[..., tuple[jax.Array, ...]], rows: np.ndarray, emotion: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-  """Runs `generate(rows [1, 2N, D], weights [1, N, K], mask [1, N])` over a long talk.
+  """Runs `generate(rows [1, 2N, D], emotion [1, N, K], mask [1, N])` over a long talk.
 
   Overlaps are blended. Windows are padded to few different lengths; the mask says where they end.
   """
-  frames = len(weights)
+  frames = len(emotion)
   whole: list[np.ndarray] = []
   for start in range(0, max(frames - OVERLAP, 1), WINDOW - OVERLAP):
     stop = min(start + WINDOW, frames)
@@ -199,7 +203,7 @@ def _in_windows(
     index = np.minimum(np.arange(start, padded), stop - 1)
     row_index = np.minimum(np.arange(2 * start, 2 * padded), 2 * stop - 1)
     mask = (np.arange(start, padded) < stop).astype(np.float32)
-    parts = generate(rows[None, row_index], weights[None, index], mask[None])
+    parts = generate(rows[None, row_index], emotion[None, index], mask[None])
     parts = [np.array(part[0, : stop - start], np.float32) for part in parts]
     if not whole:
       whole = [np.zeros((frames, part.shape[1]), np.float32) for part in parts]

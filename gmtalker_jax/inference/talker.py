@@ -1,39 +1,29 @@
 """A talker: three generators, the statistics they were trained with, a head, and a person."""
 
-import functools
 import importlib.resources
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from flax import traverse_util
-from flax.errors import FlaxError
 
-from gmtalker_jax.core import rng
+from gmtalker_jax.core import rng, trees
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, speech, statistics
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.io import bundles, heads, workdir
-from gmtalker_jax.models.expression import ExpressionGenerator
-from gmtalker_jax.models.motion import MotionGenerator
-from gmtalker_jax.models.portrait import PortraitGenerator
+from gmtalker_jax.stages import STAGES
 from gmtalker_jax.types import Params
 
-MODULES: dict[str, Callable[..., Any]] = {
-  'expression': ExpressionGenerator,
-  'motion': MotionGenerator,
-  'portrait': PortraitGenerator,
-}
 _LARGEST = 1 << 14  # no width, length or count of a model is larger; guards hostile files
 
 
 class Generator(NamedTuple):
   """A linen module with the weights it serves and the moments of what it sees and makes."""
 
-  module: Any  # ExpressionGenerator or MotionGenerator
+  module: Any  # the generator of a stage
   params: Params
   statistics: statistics.Statistics
 
@@ -41,7 +31,7 @@ class Generator(NamedTuple):
 class Painter(NamedTuple):
   """The portrait generator: it sees pictures, which need no statistics."""
 
-  module: PortraitGenerator
+  module: Any
   params: Params
 
 
@@ -76,7 +66,7 @@ def load(directory: str = 'builtin') -> Talker:
   Raises:
     InputError: not a talker, damaged, or weights that do not fit the models it names.
   """
-  bundle = bundles.load(builtin_path() if directory == 'builtin' else directory)
+  bundle = bundles.load(builtin_path() if directory == 'builtin' else directory, tuple(STAGES))
   try:
     return _from_description(bundle.description, bundle.tensors)
   except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -94,94 +84,33 @@ def builtin_path() -> str:
   return str(importlib.resources.files('gmtalker_jax') / 'inference' / 'talkers' / 'builtin')
 
 
-def from_workdirs(expression: str, motion: str, portrait: str, seed: int = 0) -> Talker:
-  """Puts three trained work directories together; the person is the portrait's.
+def generator_of_workdir(stage: str, path: str) -> Generator:
+  """What a trained work directory serves.
 
-  Raises:
-    InputError: nothing trained there, a work directory of another stage, or generators that do
-      not fit each other.
+  Raises InputError: nothing trained there, or another stage.
   """
-  paths = {'expression': expression, 'motion': motion, 'portrait': portrait}
-  served = {name: workdir.read_inference(path) for name, path in paths.items()}
-  for name, one in served.items():
-    if one.stage != name:
-      raise InputError(f'got {paths[name]!r} of the stage {one.stage!r} as the {name}; swap them')
-  about = {name: one.about for name, one in served.items()}
-  _check_together(about)
-  generators: dict[str, Any] = {
-    name: _generator(name, one.model, one.params['generator'], one.statistics)
-    for name, one in served.items()
-  }
-  _check_latent(generators)
-  return Talker(
-    **generators,
-    head=heads.load_head(),
-    identity=np.asarray(served['portrait'].identity),
-    subjects=about['expression'].subjects,
-    subject=about['portrait'].subject,
-    speech_encoder=about['expression'].speech_encoder,
-    seed=seed,
-  )
+  return generator_of(stage, workdir.read_inference(path), path)
 
 
-def _generator(
-  name: str, model: Mapping, params: Params, stats: statistics.Statistics | None
-) -> Generator | Painter:
-  params = jax.tree.map(jnp.asarray, params)
-  if name == 'portrait' or stats is None:
-    return Painter(_module(name, model), params)
-  return Generator(_module(name, model), params, stats)
+def generator_of(stage: str, trained: workdir.Inference, path: str) -> Generator:
+  """The same of what was read from `path`."""
+  if trained.stage != stage:
+    raise InputError(
+      f'got {str(path)!r} of the stage {trained.stage!r}, expected a trained {stage}; take that one'
+    )
+  module = STAGES[stage].generator(**trained.model)
+  params = jax.tree.map(jnp.asarray, trained.params['generator'])
+  return Generator(module, params, trained.statistics)
 
 
-def _check_together(about: Mapping[str, workdir.About]) -> None:
-  encoders = {name: about[name].speech_encoder for name in ('expression', 'motion')}
-  if len(set(encoders.values())) > 1:
-    raise InputError(f'got generators of different speech encoders {encoders}; prepare both alike')
-  for name, one in about.items():
-    if one.layout != 'arkit' or one.emotions != schema.EMOTIONS:
-      raise InputError(
-        f'got {name} of the layout {one.layout!r} and emotions {list(one.emotions)}, '
-        f"expected 'arkit' and {list(schema.EMOTIONS)}"
-      )
-  if about['portrait'].identity is None:
-    raise InputError('got a portrait without an identity; train it again on records with frames')
-
-
-def save(talker: Talker, directory: str, provenance: Mapping[str, Any], dtype: str) -> None:
-  """Writes a talker directory; `load` reads it back."""
-  generators = {name: getattr(talker, name) for name in MODULES}
-  description = {
-    'emotions': list(schema.EMOTIONS),
-    'layout': 'arkit',
-    'head': 'builtin',
-    'speech_encoder': talker.speech_encoder,
-    'subject': talker.subject,
-    'subjects': list(talker.subjects),
-    'seed': talker.seed,
-    'identity': talker.identity.tolist(),
-    'models': {name: hyperparameters(g.module) for name, g in generators.items()},
-    'statistics': {
-      name: g.statistics.to_json() for name, g in generators.items() if isinstance(g, Generator)
-    },
-  }
-  tensors = {
-    name: {
-      key: np.asarray(value)
-      for key, value in traverse_util.flatten_dict(dict(g.params), sep='/').items()
-    }
-    for name, g in generators.items()
-  }
-  bundles.save(directory, description, tensors, provenance, dtype)
-
-
-def hyperparameters(module: nn.Module) -> dict[str, Any]:
-  """The keyword arguments that make `module` again, as far as JSON knows them."""
-  values = {
-    name: getattr(module, name)
-    for name in module.__dataclass_fields__
-    if name not in ('parent', 'name')
-  }
-  return {k: v for k, v in values.items() if isinstance(v, (int, float, str, bool, list, tuple))}
+def check_latent(expression: Generator, portrait: Generator | Painter) -> None:
+  """The latent of the expression generator is what the portrait generator takes."""
+  made, painter = expression.module.latent_dim, portrait.module
+  if painter.zgm_injection != 'none' and painter.latent_dim != made:
+    raise InputError(
+      f'got an expression latent of {made} and a portrait that takes {painter.latent_dim}, expected '
+      'the same; train the portrait with config.data.expression_workdir of this expression'
+    )
 
 
 def _from_description(
@@ -191,27 +120,28 @@ def _from_description(
     raise InputError(
       f'got a talker with the emotions {description["emotions"]}, expected {list(schema.EMOTIONS)}'
     )
-  generators: dict[str, Any] = {}
-  for name in MODULES:
-    stats = None if name == 'portrait' else _statistics(description['statistics'][name], name)
+  served = {}
+  for name in STAGES:
+    module = _module(name, description['models'][name])
     params = traverse_util.unflatten_dict(dict(tensors[name]), sep='/')
-    generators[name] = _generator(name, description['models'][name], params, stats)
-  _check_latent(generators)
-  _check_params(generators)
-  head = heads.load_head(_builtin_only(description['head']))
-  identity = np.asarray(description['identity'], np.float32)
-  if identity.shape != (head.identity.shape[0],) or not np.isfinite(identity).all():
-    raise InputError(f'got an identity {list(identity.shape)}, expected [{head.identity.shape[0]}]')
-  _check_encoder(description['speech_encoder'], generators)
-  return Talker(
-    **generators,
-    head=head,
-    identity=identity,
+    _check_params(name, module, params)
+    served[name] = module, jax.tree.map(jnp.asarray, params)
+  moments = {
+    name: _statistics(description['statistics'][name], name) for name in ('expression', 'motion')
+  }
+  talker = Talker(
+    expression=Generator(*served['expression'], moments['expression']),
+    motion=Generator(*served['motion'], moments['motion']),
+    portrait=Painter(*served['portrait']),
+    head=heads.load_head(_builtin_only(description['head'])),
+    identity=np.asarray(description['identity'], np.float32),
     subjects=tuple(map(str, description['subjects'])),
     subject=str(description['subject']),
     speech_encoder=description['speech_encoder'],
     seed=int(description['seed']),
   )
+  _check(talker)
+  return talker
 
 
 def _builtin_only(head: str) -> str:
@@ -225,7 +155,17 @@ def _module(name: str, hyperparameters: Mapping[str, Any]) -> Any:
     if isinstance(value, (int, float)) and not -_LARGEST <= value <= _LARGEST:
       raise InputError(f'got {name}.{key} = {value}, expected a number up to {_LARGEST}')
   fields = {k: tuple(v) if isinstance(v, list) else v for k, v in hyperparameters.items()}
-  return MODULES[name](**fields)
+  return STAGES[name].generator(**fields)
+
+
+def _check_params(name: str, module: Any, params: Params) -> None:
+  """Compares names and shapes with those that the module would have; makes no array."""
+  problem = trees.mismatch(STAGES[name].abstract_params(module), params)
+  if problem:
+    raise InputError(
+      f'got {name} weights that do not fit its model in talker.json ({problem}); the files do not '
+      'belong together'
+    )
 
 
 def _statistics(values: Mapping[str, Any], name: str) -> statistics.Statistics:
@@ -237,63 +177,18 @@ def _statistics(values: Mapping[str, Any], name: str) -> statistics.Statistics:
   return stats
 
 
-def _check_latent(generators: Mapping[str, Any]) -> None:
-  """The latent of the expression generator is what the portrait generator takes."""
-  made, painter = generators['expression'].module.latent, generators['portrait'].module
-  if painter.zgm_injection != 'none' and painter.latent != made:
-    raise InputError(
-      f'got an expression latent of {made} and a portrait that takes {painter.latent}, expected '
-      'the same; train the portrait with config.data.expression_workdir of this expression'
-    )
-
-
-def _check_encoder(encoder: str, generators: Mapping[str, Generator]) -> None:
-  width = speech.dimension(encoder)
-  for name in ('expression', 'motion'):
-    found = len(generators[name].statistics.speech.mean)
-    if found != width:
-      raise InputError(f'got {name} statistics of {found} speech features, {encoder} has {width}')
-
-
-def _check_params(generators: Mapping[str, Any]) -> None:
-  """Traces what `speak` and `evaluate` call; linen compares names and shapes. Makes no array."""
-  for name, generator in generators.items():
-    try:
-      jax.eval_shape(functools.partial(_CALLS[name], generator), generator.params)
-    except FlaxError as error:
-      raise InputError(
-        f'got {name} weights that do not fit its model in talker.json '
-        f'({str(error).splitlines()[0][:160]}); the files do not belong together'
-      ) from None
-
-
-def _call_expression(generator: Generator, params: Params) -> Any:
-  module, stats = generator.module, generator.statistics
-  speech_rows = jnp.zeros((1, 4, len(stats.speech.mean)))
-  frames = jnp.zeros((1, 2, len(stats.expression.mean)))
-  weights = jnp.zeros((1, 2, len(schema.EMOTIONS)))
-  variables = {'params': params}
-  mean = module.apply(variables, frames, speech_rows, jnp.ones((1, 2)), method='posterior_mean')
-  return mean, module.apply(variables, speech_rows, weights, jax.random.key(0), method='sample')
-
-
-def _call_motion(generator: Generator, params: Params) -> Any:
-  speech_rows = jnp.zeros((1, 8, len(generator.statistics.speech.mean)))
-  return generator.module.apply({'params': params}, speech_rows, jax.random.key(0), method='sample')
-
-
-def _call_portrait(generator: Painter, params: Params) -> Any:
-  module = generator.module
-  rendering = jnp.zeros((1, module.input_size, module.input_size, 3))
-  weights = jnp.zeros((1, len(schema.EMOTIONS)))
-  latent, style = jnp.zeros((1, module.latent)), jnp.zeros((1, module.style_dim))
-  return module.apply({'params': params}, rendering, weights, latent, style)
-
-
-_CALLS = {'expression': _call_expression, 'motion': _call_motion, 'portrait': _call_portrait}
-
-
-def provenance(workdirs: Mapping[str, str]) -> dict[str, Any]:
-  """Which steps of which configs the weights come from, for provenance.json."""
-  runs = {name: workdir.read_inference(path) for name, path in workdirs.items()}
-  return {name: {'step': run.step, 'config': run.config} for name, run in runs.items()}
+def _check(talker: Talker) -> None:
+  """What speaking needs of the parts together."""
+  check_latent(talker.expression, talker.portrait)
+  wanted = (talker.head.identity.shape[0],)
+  if talker.identity.shape != wanted or not np.isfinite(talker.identity).all():
+    raise InputError(f'got an identity {list(talker.identity.shape)}, expected {list(wanted)}')
+  width = speech.dimension(talker.speech_encoder)
+  for name, part in (('expression', talker.expression), ('motion', talker.motion)):
+    moments = part.statistics._asdict()
+    for key, expected in (('speech', width), (name, getattr(part.module, f'{name}_dim'))):
+      if len(moments[key].mean) != expected:
+        raise InputError(
+          f'got {name} statistics of {len(moments[key].mean)} {key} features, expected {expected} '
+          f'for {talker.speech_encoder}; the files do not belong together'
+        )

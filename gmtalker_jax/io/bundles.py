@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +24,10 @@ from safetensors.numpy import save as save_tensors
 from gmtalker_jax.core.errors import InputError, check_choice
 
 FORMAT, VERSION = 'gmtalker-talker', 1
-NETWORKS = ('expression', 'motion', 'portrait')
 DTYPES = ('float32', 'float16')
 _MAX_JSON = 1 << 20
 _MAX_TENSORS = 2 << 30  # bytes of one weight file; the public-size portrait is 160 MB
-_OURS = {'talker.json', 'provenance.json', *(f'{name}.safetensors' for name in NETWORKS)}
+_DOCUMENTS = ('talker.json', 'provenance.json')
 
 
 class Bundle(NamedTuple):
@@ -59,13 +58,11 @@ def save(
   """
   check_choice('dtype', dtype, DTYPES)
   target = Path(directory)
-  _check_replaceable(target)
+  _check_replaceable(target, tensors)
   files = {
     # safetensors writes the wrong order for arrays that are not contiguous
-    f'{n}.safetensors': save_tensors(
-      {k: np.asarray(v, dtype, order='C') for k, v in tensors[n].items()}
-    )
-    for n in NETWORKS
+    f'{n}.safetensors': save_tensors({k: np.asarray(v, dtype, order='C') for k, v in t.items()})
+    for n, t in tensors.items()
   }
   talker = {
     'format': FORMAT,
@@ -79,8 +76,12 @@ def save(
   _write_directory(target, files)
 
 
-def load(directory: str) -> Bundle:
+def load(directory: str, networks: Sequence[str]) -> Bundle:
   """Reads a talker directory. Nothing in it is executed, and no path is taken from it.
+
+  Args:
+    directory: what `save` wrote.
+    networks: those that it must have.
 
   Raises:
     InputError: not a talker, damaged (sha256), or not what talker.json says.
@@ -92,19 +93,20 @@ def load(directory: str) -> Bundle:
       'make one with `gmtalker bundle`, or use --talker builtin'
     )
   description = _description(folder / 'talker.json')
-  return Bundle(description, {name: _tensors(folder, name, description) for name in NETWORKS})
+  return Bundle(description, {name: _tensors(folder, name, description) for name in networks})
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
   return (json.dumps(value, indent=1, allow_nan=False) + '\n').encode()
 
 
-def _check_replaceable(target: Path) -> None:
+def _check_replaceable(target: Path, networks: Iterable[str]) -> None:
   if not target.exists():
     return
   if not target.is_dir():
     raise InputError(f'got the output {str(target)!r}, which is a file, expected a directory')
-  strangers = sorted({p.name for p in target.iterdir()} - _OURS)
+  ours = {*_DOCUMENTS, *(f'{name}.safetensors' for name in networks)}
+  strangers = sorted({p.name for p in target.iterdir()} - ours)
   if strangers:
     raise InputError(
       f'got the output {str(target)!r}, which holds {strangers[0]!r}, '

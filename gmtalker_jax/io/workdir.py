@@ -104,6 +104,18 @@ def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
   work.rename(path)
 
 
+def read_config(workdir: str | Path) -> dict[str, Any]:
+  """The config that a work directory was begun with. Raises InputError where there is none."""
+  path = Path(workdir) / 'config.json'
+  try:
+    return json.loads(path.read_text())['config']
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise InputError(
+      f'got checkpoints in {workdir} without a readable config.json ({type(error).__name__}), '
+      'expected both; copy it back from where the run began'
+    ) from None
+
+
 def about_from_json(values: Mapping[str, Any]) -> About:
   """The inverse of `about._asdict()` through JSON."""
   about = About(**values)

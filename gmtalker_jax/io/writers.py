@@ -58,6 +58,14 @@ def read_metrics(workdir: str | Path) -> list[dict[str, float]]:
   return _rows(path) if path.is_file() else []
 
 
+def last_metrics(workdir: str | Path) -> dict[str, float]:
+  """The newest value of every metric of a run."""
+  found: dict[str, float] = {}
+  for row in read_metrics(workdir):
+    found |= row
+  return {name: value for name, value in found.items() if name not in ('step', 'time')}
+
+
 def _rows(path: Path) -> list[dict[str, float]]:
   rows = []
   for line in path.read_text().splitlines():

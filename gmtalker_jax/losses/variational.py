@@ -20,9 +20,6 @@ def interpolated_kl(posterior: Gaussian, components: Gaussian, weights: jax.Arra
   once, and its cross-entropy puts every blend on the border between two components; then a level
   of 1/3 in training is not the point at 1/3 that sampling goes to.
   """
-  # A row of zeros is no label; any blend stands in, so that no gradient is lost to log 0.
-  some = weights.sum(-1, keepdims=True) > 0
-  weights = jnp.where(some, weights, 1.0 / weights.shape[-1])
   return distributions.kl(posterior, distributions.interpolate(weights, components))
 
 

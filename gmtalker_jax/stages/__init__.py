@@ -1,5 +1,8 @@
-"""The three stages by name: `STAGES[name].make(model, loss, optimizers, ema_decay) -> Stage`."""
+"""The stages by name. Whatever has to know about all of them walks this table."""
 
 from gmtalker_jax.stages import expression, motion, portrait
+from gmtalker_jax.stages.base import Spec
 
-STAGES = {'expression': expression, 'motion': motion, 'portrait': portrait}
+STAGES: dict[str, Spec] = {
+  spec.name: spec for spec in (expression.SPEC, motion.SPEC, portrait.SPEC)
+}

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from flax import linen as nn
 
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.types import Params, State
@@ -42,12 +43,35 @@ class Stage(NamedTuple):
   evaluate: Callable[..., Metrics]  # (params, batch, key) -> Metrics
 
 
+class Spec(NamedTuple):
+  """The one place that declares a stage. Whatever walks over the stages reads these rows."""
+
+  name: str
+  generator: type[nn.Module]  # the network that is served; config.model has its fields
+  objective: type  # a dataclass: config.loss has its fields
+  sizes: tuple[str, ...]  # fields of the generator that the data dictate, not the config
+  blank: Callable[[Any], Any]  # generator -> a batch of zeros that it takes, B = 1
+  inputs: Callable[..., tuple]  # (generator, batch) -> the arguments of its `__call__`
+  make: Callable[..., Stage]  # (model, loss, optimizers, ema_decay, **assets) -> Stage
+  curves: tuple[tuple[str, ...], ...]  # what a report plots: one row of metrics per plot
+  critics: Mapping[str, type[nn.Module]] = {}  # networks that only train; sections of config.model
+
+  def abstract_params(self, generator: nn.Module) -> Params:
+    """Names, shapes and dtypes of the generator's parameters; makes no array."""
+    inputs = self.inputs(generator, self.blank(generator))
+    return jax.eval_shape(generator.init, jax.random.key(0), *inputs)['params']
+
+
 def make_init(
   init_params: Callable[..., Params],
   optimizers: Optimizers,
+  serves: Sequence[str],
   stats: Callable[[], Mapping[str, Any]] = dict,
 ) -> Callable[..., State]:
-  """Builds `init(key, batch) -> State` from `init_params(key, batch)`. The key is consumed."""
+  """Builds `init(key, batch) -> State` from `init_params(key, batch)`. The key is consumed.
+
+  Only the networks in `serves` have a moving average.
+  """
 
   def init(key: jax.Array, batch: Any) -> State:
     params = init_params(key, batch)
@@ -55,7 +79,8 @@ def make_init(
       step=jnp.zeros((), jnp.int32),
       params=params,
       opt_state={name: tx.init(params[name]) for name, tx in optimizers.items()},
-      ema=jax.tree.map(jnp.copy, params),  # never an alias: the step donates its state
+      # Never an alias: the step donates its state.
+      ema={name: jax.tree.map(jnp.copy, params[name]) for name in serves},
       stats=stats(),
     )
 
@@ -97,7 +122,8 @@ def make_step(
         *carry, out = jax.lax.cond(state.step % phase.every == 0, due, skip, *args)
       metrics |= out
     params, opt_state, stats = carry
-    ema = jax.tree.map(lambda e, p: e * ema_decay + p * (1 - ema_decay), state.ema, params)
+    served = {name: params[name] for name in state.ema}
+    ema = jax.tree.map(lambda e, p: e * ema_decay + p * (1 - ema_decay), state.ema, served)
     return State(state.step + 1, params, opt_state, ema, stats), metrics
 
   return step

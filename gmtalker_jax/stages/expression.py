@@ -15,7 +15,7 @@ from gmtalker_jax.core.means import Mean
 from gmtalker_jax.losses import reconstruction, variational
 from gmtalker_jax.models.expression import ExpressionGenerator
 from gmtalker_jax.stages import feedback
-from gmtalker_jax.stages.base import Metrics, Optimizers, Phase, Stage, make_init, make_step
+from gmtalker_jax.stages.base import Metrics, Optimizers, Phase, Spec, Stage, make_init, make_step
 from gmtalker_jax.types import ExpressionBatch
 
 ONE_HOT = 0.999  # a largest weight above this is a plain label
@@ -25,23 +25,24 @@ ONE_HOT = 0.999  # a largest weight above this is a plain label
 class Objective:
   """Weights and schedules (method 8.1). Schedules count training steps."""
 
-  rec: float = 1.0
-  velocity: float = 0.0  # of frame differences; not in the paper
-  cond_start: float = 1e-3
-  cond: float = 1e-2
-  cond_steps: int = 10_000
-  w: float = 1e-3
-  emo: float = 1e-2
-  label_mode: str = 'label'  # label | posterior | semi (a row of zeros = no label)
-  emo_free_bits: float | None = None  # nats; None = 0.9 log K where there is no label
-  soft_labels: str = 'interpolation'  # interpolation | weighted: L_cond of labels between emotions
-  elbo_scale: str = 'mean'  # mean | sum: all weights 1, rec = Σ error² / (2 sigma²)
-  sigma: float = 1.0  # of the likelihood, for 'sum'
-  scheduled_sampling: float = 0.5  # final share of own outputs in the feedback
-  scheduled_sampling_steps: int = 10_000
-  feedback_dropout: float = 0.0
-  feedback_noise: float = 0.0  # standard deviations
-  subject_dropout: float = 0.1  # trains the mean person, used for new people
+  rec: float
+  velocity: float  # of frame differences; not in the paper
+  cond_start: float
+  cond: float
+  cond_steps: int
+  w: float
+  emo: float
+  label_mode: str  # label | posterior | semi: where r_k comes from, see `_terms`
+  label_free_bits: float  # nats of the cross-entropy of a label that cost nothing
+  uniform_free_bits: float  # shares of log K that KL(r || U) of no label may have for nothing
+  soft_labels: str  # interpolation | weighted: L_cond of labels between emotions
+  elbo_scale: str  # mean | sum: all weights 1, rec = Σ error² / (2 sigma²)
+  sigma: float  # of the likelihood, for 'sum'
+  scheduled_sampling: float  # final share of own outputs in the feedback
+  scheduled_sampling_steps: int
+  feedback_dropout: float
+  feedback_noise: float  # standard deviations
+  subject_dropout: float  # trains the mean person, used for new people
 
   def __post_init__(self):
     check_choice('label_mode', self.label_mode, ('label', 'posterior', 'semi'))
@@ -56,8 +57,7 @@ def make(
   generator, objective = ExpressionGenerator(**model), Objective(**loss)
 
   def init_params(key, batch: ExpressionBatch):
-    inputs = (batch.expression, batch.speech, batch.mask, batch.subject)
-    return {'generator': generator.init(key, *inputs)['params']}
+    return {'generator': generator.init(key, *inputs(generator, batch))['params']}
 
   def train_loss(params, stats, batch, key, step):
     dropout, own = jax.random.split(key)
@@ -73,10 +73,37 @@ def make(
   return Stage(
     'expression',
     ('generator',),
-    make_init(init_params, optimizers),
+    make_init(init_params, optimizers, ('generator',)),
     make_step(phases, optimizers, ema_decay),
     evaluate,
   )
+
+
+def blank(generator: ExpressionGenerator) -> ExpressionBatch:
+  """A batch of one clip of two frames that holds nothing."""
+  emotion = jnp.full((1, generator.emotions), 1 / generator.emotions)
+  return ExpressionBatch(
+    jnp.zeros((1, 2, generator.expression_dim)), jnp.zeros((1, 4, generator.speech_dim)),
+    emotion, jnp.zeros(1), jnp.zeros(1, jnp.int32), jnp.ones((1, 2)),
+  )  # fmt: skip
+
+
+def inputs(generator: ExpressionGenerator, batch: ExpressionBatch) -> tuple:
+  """What the generator's `__call__` takes of a batch."""
+  del generator
+  return batch.expression, batch.speech, batch.mask, batch.subject
+
+
+SPEC = Spec(
+  name='expression',
+  generator=ExpressionGenerator,
+  objective=Objective,
+  sizes=('expression_dim', 'speech_dim', 'subjects'),
+  blank=blank,
+  inputs=inputs,
+  make=make,
+  curves=(('rec', 'rec_free'), ('responsibility_accuracy',), ('loss',)),
+)
 
 
 def _loss(generator, batch: ExpressionBatch, key, step, objective: Objective):
@@ -99,28 +126,39 @@ def _loss(generator, batch: ExpressionBatch, key, step, objective: Objective):
     objective.feedback_noise, _own_share(objective, step),
   )  # fmt: skip
 
-  terms = _terms(objective, generator.simplex(batch.emotion), posterior, components, log_r)
+  labels = generator.simplex(batch.emotion)
+  terms = _terms(objective, labels, batch.labelled, posterior, components, log_r)
+  counted = _counted(objective, batch)
   error = reconstruction.squared_error(batch.expression, output, batch.mask)
   velocity = reconstruction.velocity_error(batch.expression, output, batch.mask)
-  total = _total(objective, step, batch, error, velocity, terms)
+  total = _total(objective, step, batch, error, velocity, terms, counted)
   aggregate = (jnp.exp(log_r) * valid[:, None]).sum(0) / jnp.maximum(valid.sum(), 1.0)
   return total, {
     'loss': total,
     'rec': Mean.of(error, batch.mask),
     'velocity': velocity,
     'emo_aggregate': variational.uniform_kl(jnp.log(aggregate + 1e-9)),
-    **{name: Mean.of(value, valid) for name, value in terms.items()},
+    **{name: Mean.of(value, counted[name]) for name, value in terms.items()},
   }
 
 
-def _terms(objective: Objective, labels, posterior, components, log_r):
-  """L_cond, L_w and L_emo per example [B], by label mode (method 2.5)."""
-  known = labels.sum(-1) > 0
-  if objective.label_mode != 'semi':
-    known = jnp.full(known.shape, objective.label_mode == 'label')
-  floor = objective.emo_free_bits
+def _counted(objective: Objective, batch: ExpressionBatch) -> dict[str, jax.Array]:
+  """Which examples [B] a term is averaged over: with 'label' a clip without one has no L_cond."""
+  valid = batch.mask.max(1)
+  told = valid * batch.labelled if objective.label_mode == 'label' else valid
+  return {'kl_cond': told, 'kl_w': valid, 'emo': told}
+
+
+def _terms(objective: Objective, labels, labelled, posterior, components, log_r):
+  """L_cond, L_w and L_emo per example [B], by label mode (method 2.5).
+
+  r is the label ('label'), the responsibilities ('posterior'), or the label where there is one and
+  the responsibilities elsewhere ('semi').
+  """
+  modes = {'label': jnp.ones_like(labelled), 'posterior': jnp.zeros_like(labelled)}
+  known = modes.get(objective.label_mode, labelled) > 0
   uniform = variational.free_bits(
-    variational.uniform_kl(log_r), 0.9 * jnp.log(log_r.shape[-1]) if floor is None else floor
+    variational.uniform_kl(log_r), objective.uniform_free_bits * jnp.log(log_r.shape[-1])
   )
   crossed = variational.cross_entropy(labels, log_r)
   labelled = variational.conditional_kl(posterior.z, components, labels)
@@ -128,7 +166,7 @@ def _terms(objective: Objective, labels, posterior, components, log_r):
     labelled = variational.interpolated_kl(posterior.z, components, labels)
     crossed = jnp.where(labels.max(-1) > ONE_HOT, crossed, 0.0)  # a blend belongs to no component
   marginal = variational.conditional_kl(posterior.z, components, jnp.exp(log_r))
-  crossed = variational.free_bits(crossed, floor or 0.0)
+  crossed = variational.free_bits(crossed, objective.label_free_bits)
   return {
     'kl_cond': jnp.where(known, labelled, marginal),
     'kl_w': variational.standard_kl(posterior.w),
@@ -136,12 +174,11 @@ def _terms(objective: Objective, labels, posterior, components, log_r):
   }
 
 
-def _total(objective: Objective, step, batch: ExpressionBatch, error, velocity, terms):
-  valid = batch.mask.max(1)
-  means = {name: masked_mean(value, valid) for name, value in terms.items()}
+def _total(objective: Objective, step, batch: ExpressionBatch, error, velocity, terms, counted):
+  means = {name: masked_mean(value, counted[name]) for name, value in terms.items()}
   if objective.elbo_scale == 'sum':
     squares = (error * batch.mask).sum() * batch.expression.shape[-1]
-    clips = jnp.maximum(valid.sum(), 1.0)
+    clips = jnp.maximum(batch.mask.max(1).sum(), 1.0)
     return squares / (2 * objective.sigma**2) / clips + sum(means.values())
   cond = variational.ramp(step, objective.cond_start, objective.cond, objective.cond_steps)
   return (
@@ -165,9 +202,11 @@ def _evaluate(generator, batch: ExpressionBatch, key) -> Metrics:
   """Per-frame errors in three ways of running, and the state of the latent space.
 
   `rec`: truth fed back. `rec_free`: own outputs fed back. `rec_sampled`: as inference does, z
-  from the mixture by the emotion weights alone. The first two take the posterior mean of z.
+  from the mixture by the emotion weights alone. The first two take the posterior mean of z. What
+  asks for a label counts labelled clips only.
   """
   valid = batch.mask.max(1)
+  told = valid * batch.labelled
   posterior = generator.encode(batch.expression, batch.speech, batch.mask)
   components = generator.mixture(posterior.w.mean)
   log_r = distributions.log_responsibilities(posterior.z.mean, components)
@@ -180,16 +219,16 @@ def _evaluate(generator, batch: ExpressionBatch, key) -> Metrics:
     batch.speech, batch.emotion, key, subject=batch.subject, mask=batch.mask
   )
 
-  def error(output):
-    return Mean.of(reconstruction.squared_error(batch.expression, output, batch.mask), batch.mask)
+  def error(output, mask=batch.mask):
+    return Mean.of(reconstruction.squared_error(batch.expression, output, batch.mask), mask)
 
   right = (jnp.argmax(log_r, -1) == jnp.argmax(labels, -1)).astype(jnp.float32)
   return {
     'rec': error(forced),
     'rec_free': error(free),
-    'rec_sampled': error(sampled),
-    'kl_cond': Mean.of(variational.interpolated_kl(posterior.z, components, labels), valid),
+    'rec_sampled': error(sampled, batch.mask * batch.labelled[:, None]),
+    'kl_cond': Mean.of(variational.interpolated_kl(posterior.z, components, labels), told),
     'kl_w': Mean.of(variational.standard_kl(posterior.w), valid),
     'kl_emo': Mean.of(variational.uniform_kl(log_r), valid),
-    'responsibility_accuracy': Mean.of(right, valid * (labels.sum(-1) > 0)),
+    'responsibility_accuracy': Mean.of(right, told),
   }

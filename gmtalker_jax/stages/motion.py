@@ -14,7 +14,7 @@ from gmtalker_jax.data import schema
 from gmtalker_jax.losses import reconstruction, variational
 from gmtalker_jax.models.motion import MotionGenerator
 from gmtalker_jax.stages import feedback
-from gmtalker_jax.stages.base import Metrics, Optimizers, Phase, Stage, make_init, make_step
+from gmtalker_jax.stages.base import Metrics, Optimizers, Phase, Spec, Stage, make_init, make_step
 from gmtalker_jax.types import MotionBatch
 
 DIVERSITY_SAMPLES = 3
@@ -24,18 +24,18 @@ DIVERSITY_SAMPLES = 3
 class Objective:
   """Weights and schedules (method 3.4). Schedules count training steps."""
 
-  rec: float = 1.0
-  pose: float = 1.0  # relative weights of the coefficients
-  blink: float = 2.0
-  gaze: float = 1.0
-  velocity: float = 3.0
-  kl: float = 0.4
-  kl_steps: int = 10_000  # annealed from 0
-  free_bits: float = 0.05  # nats per latent dimension
-  scheduled_sampling: float = 0.5
-  scheduled_sampling_steps: int = 10_000
-  feedback_dropout: float = 0.0
-  feedback_noise: float = 0.0
+  rec: float
+  pose: float  # relative weights of the coefficients
+  blink: float
+  gaze: float
+  velocity: float
+  kl: float
+  kl_steps: int  # annealed from 0
+  free_bits: float  # nats per latent dimension
+  scheduled_sampling: float  # final share of own outputs in the feedback
+  scheduled_sampling_steps: int
+  feedback_dropout: float
+  feedback_noise: float  # standard deviations
 
 
 def make(
@@ -45,7 +45,7 @@ def make(
   generator, objective = MotionGenerator(**model), Objective(**loss)
 
   def init_params(key, batch: MotionBatch):
-    return {'generator': generator.init(key, batch.motion, batch.speech, batch.mask)['params']}
+    return {'generator': generator.init(key, *inputs(generator, batch))['params']}
 
   def train_loss(params, stats, batch, key, step):
     dropout, own = jax.random.split(key)
@@ -61,10 +61,38 @@ def make(
   return Stage(
     'motion',
     ('generator',),
-    make_init(init_params, optimizers),
+    make_init(init_params, optimizers, ('generator',)),
     make_step(phases, optimizers, ema_decay),
     evaluate,
   )
+
+
+def blank(generator: MotionGenerator) -> MotionBatch:
+  """A batch of one clip of two latents that holds nothing."""
+  frames = 2 * generator.stride
+  return MotionBatch(
+    jnp.zeros((1, frames, generator.motion_dim)),
+    jnp.zeros((1, 2 * frames, generator.speech_dim)),
+    jnp.ones((1, frames)),
+  )
+
+
+def inputs(generator: MotionGenerator, batch: MotionBatch) -> tuple:
+  """What the generator's `__call__` takes of a batch."""
+  del generator
+  return batch.motion, batch.speech, batch.mask
+
+
+SPEC = Spec(
+  name='motion',
+  generator=MotionGenerator,
+  objective=Objective,
+  sizes=('motion_dim', 'speech_dim'),
+  blank=blank,
+  inputs=inputs,
+  make=make,
+  curves=(('rec', 'rec_free'), ('kl',), ('loss',)),
+)
 
 
 def _loss(generator, batch: MotionBatch, key, step, objective: Objective):

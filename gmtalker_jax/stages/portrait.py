@@ -13,21 +13,21 @@ from gmtalker_jax.losses import adversarial, pictures
 from gmtalker_jax.models.discriminator import Discriminator
 from gmtalker_jax.models.perceptual import Weights, distance
 from gmtalker_jax.models.portrait import PortraitGenerator
-from gmtalker_jax.stages.base import Optimizers, Phase, Stage, make_init, make_step
+from gmtalker_jax.stages.base import Optimizers, Phase, Spec, Stage, make_init, make_step
 from gmtalker_jax.types import Params, PortraitBatch
 
 
 @dataclasses.dataclass(frozen=True)
-class PortraitLoss:
-  """Weights of the portrait stage's losses; 0 switches a term off."""
+class Objective:
+  """Weights of the terms (method 4.4); 0 switches one off."""
 
-  l1: float = 1.0
-  pyramid: float = 0.0  # L1 over the bands of a pyramid; sharpens cheaply
-  pyramid_levels: int = 4
-  perceptual: float = 0.0  # needs VGG16 weights (0.03 where one has them)
-  adversarial: float = 1.0  # 0 = no discriminator at all
-  r1: float = 10.0  # gamma
-  r1_every: int = 16
+  l1: float
+  pyramid: float  # L1 over the bands of a pyramid; sharpens cheaply
+  pyramid_levels: int
+  perceptual: float  # LPIPS on VGG16
+  adversarial: float  # 0 = no discriminator at all
+  r1: float  # gamma
+  r1_every: int
 
 
 def make(
@@ -40,9 +40,9 @@ def make(
   """Builds the portrait stage.
 
   Args:
-    model: fields of `PortraitGenerator`, and `discriminator`, a mapping of fields of
-      `Discriminator` (its size and widths follow the generator unless given).
-    loss: fields of `PortraitLoss`.
+    model: fields of `PortraitGenerator`; `discriminator`, a mapping of fields of `Discriminator`,
+      is needed with an adversarial loss only.
+    loss: fields of `Objective`.
     optimizers: 'generator' and, with an adversarial loss, 'discriminator'.
     ema_decay: of the weights that are served.
     perceptual: weights of VGG16 and LPIPS (`models.perceptual.check`), needed by `loss.perceptual`.
@@ -50,25 +50,24 @@ def make(
   Raises:
     InputError: an optimizer or the perceptual weights are missing.
   """
-  generator, discriminator = _networks(dict(model))
-  weights = PortraitLoss(**loss)
-  names = ('generator', 'discriminator') if weights.adversarial else ('generator',)
+  model = dict(model)
+  discriminator = Discriminator(**model.pop('discriminator', {}))
+  generator, objective = PortraitGenerator(**model), Objective(**loss)
+  names = ('generator', 'discriminator') if objective.adversarial else ('generator',)
   missing = [n for n in names if n not in optimizers]
   if missing:
     raise InputError(f'got no optimizer for {missing}, expected {names}, add it to the config')
   optimizers = {n: optimizers[n] for n in names}
-  if weights.perceptual and perceptual is None:
+  if objective.perceptual and perceptual is None:
     raise InputError(
-      f'got loss.perceptual = {weights.perceptual} without VGG16 weights, expected both or none, '
+      f'got loss.perceptual = {objective.perceptual} without VGG16 weights, expected both or none, '
       'set it to 0 or pass the weights'
     )
 
   def init_params(key: jax.Array, batch: PortraitBatch) -> Params:
     keys = jax.random.split(key)
-    z_style = jnp.zeros((batch.image.shape[0], generator.style_dim))
-    args = (batch.rendering, batch.emotion, batch.latent, z_style)
-    params = {'generator': generator.init(keys[0], *args)['params']}
-    if weights.adversarial:
+    params = {'generator': generator.init(keys[0], *inputs(generator, batch))['params']}
+    if objective.adversarial:
       pair = _pair(batch.image, batch.rendering)
       params['discriminator'] = discriminator.init(keys[1], pair)['params']
     return params
@@ -87,15 +86,15 @@ def make(
     del stats, step
     image = paint(params, batch, key)
     terms = {'l1': pictures.absolute(image, batch.image)}
-    if weights.pyramid:
-      terms['pyramid'] = pictures.pyramid(image, batch.image, weights.pyramid_levels)
-    if weights.perceptual:
+    if objective.pyramid:
+      terms['pyramid'] = pictures.pyramid(image, batch.image, objective.pyramid_levels)
+    if objective.perceptual:
       assert perceptual is not None  # refused above
       terms['perceptual'] = distance(perceptual, image, batch.image)
-    if weights.adversarial:
+    if objective.adversarial:
       terms['adversarial'] = adversarial.generator_loss(judge(params, image, batch))
     metrics = {name: Mean.of(value, batch.mask) for name, value in terms.items()}
-    total = sum(getattr(weights, name) * _mean(m) for name, m in metrics.items())
+    total = sum(getattr(objective, name) * _mean(m) for name, m in metrics.items())
     return total, ({'loss': total, **metrics}, {})
 
   def discriminator_phase(params, stats, batch, key, step):
@@ -114,7 +113,7 @@ def make(
     del stats, key, step
     norm, _ = adversarial.r1_penalty(lambda image: judge(params, image, batch), batch.image)
     norm = Mean.of(norm, batch.mask)
-    return weights.r1 / 2 * _mean(norm), ({'gradient': norm}, {})
+    return objective.r1 / 2 * _mean(norm), ({'gradient': norm}, {})
 
   def evaluate(params: Params, batch: PortraitBatch, key: jax.Array) -> dict[str, Mean]:
     image = paint(params, batch, key, noise=False)
@@ -126,29 +125,47 @@ def make(
     }
 
   phases = [Phase('generator', 'generator', generator_phase)]
-  if weights.adversarial:
+  if objective.adversarial:
     phases.append(Phase('discriminator', 'discriminator', discriminator_phase))
-    if weights.r1:
-      phases.append(Phase('r1', 'discriminator', r1_phase, weights.r1_every))
+    if objective.r1:
+      phases.append(Phase('r1', 'discriminator', r1_phase, objective.r1_every))
   return Stage(
     name='portrait',
     serves=('generator',),
-    init=make_init(init_params, optimizers),
+    init=make_init(init_params, optimizers, ('generator',)),
     step=make_step(phases, optimizers, ema_decay),
     evaluate=evaluate,
   )
 
 
-def _networks(model: dict[str, Any]) -> tuple[PortraitGenerator, Discriminator]:
-  own = dict(model.pop('discriminator', {}))
-  generator = PortraitGenerator(**model)
-  settings: dict[str, Any] = {
-    'size': generator.output_size,
-    'channel_multiplier': generator.channel_multiplier,
-    'max_channels': generator.max_channels,
-    'dtype': generator.dtype,
-  }
-  return generator, Discriminator(**{**settings, **own})
+def blank(generator: PortraitGenerator) -> PortraitBatch:
+  """A batch of one black frame."""
+  return PortraitBatch(
+    rendering=jnp.zeros((1, generator.input_size, generator.input_size, 3)),
+    image=jnp.zeros((1, generator.output_size, generator.output_size, 3)),
+    emotion=jnp.full((1, generator.emotions), 1 / generator.emotions),
+    latent=jnp.zeros((1, generator.latent_dim)),
+    mask=jnp.ones(1),
+  )
+
+
+def inputs(generator: PortraitGenerator, batch: PortraitBatch) -> tuple:
+  """What the generator's `__call__` takes of a batch; the style is zero."""
+  z_style = jnp.zeros((batch.image.shape[0], generator.style_dim))
+  return batch.rendering, batch.emotion, batch.latent, z_style
+
+
+SPEC = Spec(
+  name='portrait',
+  generator=PortraitGenerator,
+  objective=Objective,
+  sizes=('latent_dim',),
+  blank=blank,
+  inputs=inputs,
+  make=make,
+  curves=(('l1',), ('psnr',), ('loss',)),
+  critics={'discriminator': Discriminator},
+)
 
 
 def _pair(image: jax.Array, rendering: jax.Array) -> jax.Array:

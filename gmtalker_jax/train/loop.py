@@ -53,9 +53,9 @@ class Schedule(NamedTuple):
   """How long and how often, in steps; 0 = only at the end."""
 
   steps: int
-  save_every: int = 1000
-  eval_every: int = 0
-  log_every: int = 50
+  save_every: int
+  eval_every: int
+  log_every: int
 
 
 def fit(
@@ -82,7 +82,8 @@ def fit(
     evaluation: batches for `stage.evaluate`, all of one shape.
     schedule: how long and how often.
     checkpoints: where steps are kept.
-    open_writer: step -> the writer of a run that goes on after this step.
+    open_writer: step -> the writer of a run that goes on after this step; called once it is known
+      that the checkpoints are of these data.
     mesh: the devices; the batch lies over its axis `data`.
     seed: of every key.
     mode: 'jit': one program over global arrays. 'pmap': one program per device on its share of

@@ -14,16 +14,16 @@ class Optimizer:
   """What one network is trained with."""
 
   rate: float  # the highest learning rate
-  b1: float = 0.9
-  b2: float = 0.999
-  eps: float = 1e-8
-  weight_decay: float = 0.0  # decoupled, as in AdamW
-  clip: float = 0.0  # largest global norm of the gradient; 0 = any
-  warmup: int = 0  # steps of linear warm-up
-  schedule: str = 'constant'  # after the warm-up: constant | cosine | exponential
-  decay_steps: int = 0  # cosine: steps to `final`; exponential: steps per factor `decay`
-  decay: float = 0.1  # exponential: the factor
-  final: float = 0.0  # cosine: the last rate as a share of `rate`
+  b1: float
+  b2: float
+  eps: float
+  weight_decay: float  # decoupled, as in AdamW
+  clip: float  # largest global norm of the gradient; 0 = any
+  warmup: int  # steps of linear warm-up
+  schedule: str  # after the warm-up: constant | cosine | exponential
+  decay_steps: int  # cosine: steps to `final`; exponential: steps per factor `decay`
+  decay: float  # exponential: the factor
+  final: float  # cosine: the last rate as a share of `rate`
 
 
 def make(settings: Optimizer, average_over: str | None = None) -> optax.GradientTransformation:

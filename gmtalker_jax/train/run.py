@@ -1,6 +1,7 @@
 """From a config and a workdir to a trained stage."""
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,18 +9,18 @@ from typing import Any
 import jax
 
 from gmtalker_jax.core import sharding, trees
-from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data import batches
+from gmtalker_jax.core.errors import InputError, check_choice
+from gmtalker_jax.data import batches, schema
 from gmtalker_jax.io import checkpoints, workdir
-from gmtalker_jax.io.writers import Writer
-from gmtalker_jax.models.expression import ExpressionGenerator
-from gmtalker_jax.models.motion import MotionGenerator
-from gmtalker_jax.models.portrait import PortraitGenerator
-from gmtalker_jax.stages import STAGES, expression, motion, portrait
+from gmtalker_jax.io.workdir import About
+from gmtalker_jax.io.writers import Writer, last_metrics
+from gmtalker_jax.stages import STAGES
 from gmtalker_jax.stages.base import Stage
-from gmtalker_jax.train import columns, loop, optimizers
+from gmtalker_jax.train import examples, loop, optimizers
 from gmtalker_jax.train import settings as settings_lib
 from gmtalker_jax.train.settings import Settings
+
+_logger = logging.getLogger(__name__)
 
 
 def train(
@@ -43,10 +44,8 @@ def train(
     InputError: the config, the records or the workdir do not fit.
     loop.Diverged, loop.Preempted: see there.
   """
-  config = _plain(config)
-  settings = settings_lib.read(config)
-  directory = Path(workdir_path)
-  _check_stage(settings)
+  config, directory = _plain(config), Path(workdir_path)
+  settings = read(config)
   _check_resume(config, directory)
   mesh = sharding.make_mesh(devices)
   if settings.data.batch_size % mesh.size:
@@ -54,57 +53,69 @@ def train(
       f'got config.data.batch_size = {settings.data.batch_size}, expected a multiple of the '
       f'{mesh.size} devices'
     )
-  column, about = columns.open_column(settings, config)
-  stage = make_stage(settings, column.model)
-  documents = {'about': about._asdict(), 'statistics': column.statistics.to_json()}
-  workdir.write_json(directory / 'config.json', documents['about'])
-  workdir.write_json(directory / 'statistics.json', documents['statistics'])
+  found = examples.of(settings.stage).open_examples(settings)
+  model = {**settings.model, **_sizes(settings, found.sizes)}
+  stage = make_stage(settings, model, **found.assets)
+  about = About(settings.stage, model, config, emotions=schema.EMOTIONS, **found.about)
+  documents = {'about': about._asdict(), 'statistics': found.statistics.to_json()}
 
+  def begin(step: int) -> Writer:
+    # Only now is it known that these records belong to this workdir.
+    workdir.write_json(directory / 'config.json', documents['about'])
+    workdir.write_json(directory / 'statistics.json', documents['statistics'])
+    return Writer(directory, step)
+
+  size = settings.data.batch_size
   with checkpoints.Checkpoints(directory / workdir.CHECKPOINTS, settings.keep) as saved:
     results = loop.fit(
       stage,
-      batches.Batches(
-        column.train, column.example, settings.data.batch_size, settings.seed, column.groups
-      ),
-      batches.in_order(
-        column.test, column.example, settings.data.batch_size, settings.evaluation.batches
-      ),
+      batches.Batches(found.train, found.example, size, settings.seed, found.groups),
+      batches.InOrder(found.test, found.example, size, settings.evaluation.batches),
       loop.Schedule(
         settings.steps, settings.save_every, settings.evaluation.every, settings.log_every
       ),
       saved,
-      lambda step: Writer(directory, step),
+      begin,
       mesh=mesh,
       seed=settings.seed,
       mode=settings.mode,
       fsdp=settings.fsdp,
-      fingerprint=column.fingerprint,
+      fingerprint=found.fingerprint,
       documents=documents,
       progress=progress,
     )
+  results = {**last_metrics(directory), **results}  # a finished run is only evaluated again
   workdir.write_json(directory / 'final.json', {'step': settings.steps, **results})
   return results
 
 
-def make_stage(settings: Settings, model: Mapping[str, Any]) -> Stage:
+def read(config: Mapping[str, Any]) -> Settings:
+  """Reads a whole config, down to the last field of its stage's networks and objective.
+
+  Raises InputError, see `settings.read`.
+  """
+  config = _plain(config)
+  check_choice('config.stage', config.get('stage', ''), STAGES)
+  spec = STAGES[config['stage']]
+  settings = settings_lib.read(config, examples.of(spec.name).Data)
+  model = dict(settings.model)
+  for name, critic in spec.critics.items():
+    settings_lib.check(critic, model.pop(name, {}), f'model.{name}')
+  settings_lib.check(spec.generator, model, 'model', without=spec.sizes)
+  settings_lib.check(spec.objective, settings.loss, 'loss')
+  return settings
+
+
+def make_stage(settings: Settings, model: Mapping[str, Any], **assets: Any) -> Stage:
   """The stage of a config; `model` are its keyword arguments with all sizes filled in."""
   axis = sharding.AXIS if settings.mode == 'pmap' else None
   chains = {name: optimizers.make(o, axis) for name, o in settings.optimizers.items()}
-  network, objective, more = _CLASSES[settings.stage]
-  for where, values, known in (
-    ('model', settings.model, settings_lib.names(network) | more),
-    ('loss', settings.loss, settings_lib.names(objective)),
-  ):
-    settings_lib.check_names(values, known, where)
-  return STAGES[settings.stage].make(model, settings.loss, chains, settings.ema_decay)
+  spec = STAGES[settings.stage]
+  return spec.make(model, settings.loss, chains, settings.ema_decay, **assets)
 
 
-# stage -> (generator, objective, further keys of config.model)
-_CLASSES = {
-  'expression': (ExpressionGenerator, expression.Objective, set()),
-  'motion': (MotionGenerator, motion.Objective, set()),
-  'portrait': (PortraitGenerator, portrait.PortraitLoss, {'discriminator'}),
-}
+def _sizes(settings: Settings, sizes: Mapping[str, int]) -> dict[str, int]:
+  return {name: sizes[name] for name in STAGES[settings.stage].sizes}
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,25 +125,17 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
   return json.loads(json.dumps(values))
 
 
-def _check_stage(settings: Settings) -> None:
-  if settings.stage not in STAGES:
-    raise InputError(
-      f'got config.stage = {settings.stage!r}, expected one of {sorted(STAGES)}; did you mean '
-      f'{trees.nearest(settings.stage, STAGES)!r}?'
-    )
-
-
 def _check_resume(config: Mapping[str, Any], directory: Path) -> None:
-  """A run that goes on must be the same run."""
+  """A run that goes on must be the same run. A key that is new since it was begun is filled in."""
   if not checkpoints.steps(directory / workdir.CHECKPOINTS):
     return
-  path = directory / 'config.json'
-  if not path.is_file():
-    raise InputError(f'got checkpoints in {directory} without a config.json, expected both')
-  before = json.loads(path.read_text())['config']
-  for name, (old, new) in trees.differences(before, config).items():
-    if name not in settings_lib.FREE:
+  before = trees.flatten(workdir.read_config(directory))
+  now = trees.flatten(config)
+  for name in sorted(before.keys() | now.keys()):
+    if name not in before:
+      _logger.info('config.%s = %r is new since %s was begun', name, now[name], directory)
+    elif before[name] != now.get(name) and name not in settings_lib.FREE:
       raise InputError(
-        f'got config.{name} = {new!r}, expected {old!r} as when {directory} was begun; take a '
-        'new workdir for another config'
+        f'got config.{name} = {now.get(name)!r}, expected {before[name]!r} as when {directory} was '
+        'begun; take a new workdir for another config'
       )

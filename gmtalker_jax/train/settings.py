@@ -1,10 +1,10 @@
-"""The shared keys of a config, read once into frozen dataclasses.
+"""A config, read once into frozen dataclasses. All numbers are the config's: nothing has a default.
 
 A key that is not a field here is refused with its nearest neighbour, so no key goes unread.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gmtalker_jax.core.errors import InputError
@@ -14,25 +14,21 @@ from gmtalker_jax.train.optimizers import Optimizer
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-  """Where examples come from."""
+  """Where examples come from. What only one stage needs to know is added in train/examples."""
 
   records: str  # what `gmtalker prepare` wrote
   batch_size: int
-  frames: int = 100  # video frames of a window
-  balanced: bool = True  # every emotion gets the same share of the examples
-  soft_levels: bool = True  # intensity levels as soft labels
-  cache: bool = True  # keep the decoded records in memory
-  verify: bool = True  # compare the digests of the shards at the start
-  subject: str = ''  # portrait: the person; '' = the only one with frames
-  expression_workdir: str = ''  # portrait: whose encoder gives z_gm
+  balanced: bool  # every emotion gets the same share of the examples
+  cache_mb: int  # megabytes of records that are kept in memory, of each split
+  verify: bool  # compare the digests of the shards at the start
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
   """What is measured on the test split."""
 
-  every: int = 0  # steps; 0 = only at the end
-  batches: int = 8  # at most so many; 0 = the whole split
+  every: int  # steps; 0 = only at the end
+  batches: int  # at most so many; 0 = the whole split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,34 +37,34 @@ class Settings:
 
   stage: str
   steps: int
-  data: Data
+  data: Any  # the stage's own kind of `Data`
   evaluation: Evaluation
   model: Mapping[str, Any]
   loss: Mapping[str, Any]
   optimizers: Mapping[str, Optimizer]
-  seed: int = 0
-  mode: str = 'jit'  # jit | pmap
-  fsdp: bool = False
-  ema_decay: float = 0.999
-  save_every: int = 1000
-  keep: int = 2  # checkpoints
-  log_every: int = 50
+  seed: int
+  mode: str  # jit | pmap
+  fsdp: bool
+  ema_decay: float
+  save_every: int
+  keep: int  # checkpoints
+  log_every: int
 
 
 # A resumed run may change these; all else would make it another run.
 FREE = (
   'steps', 'save_every', 'keep', 'log_every', 'evaluation.every', 'evaluation.batches', 'mode',
-  'fsdp', 'data.records', 'data.cache', 'data.verify',
+  'fsdp', 'data.records', 'data.cache_mb', 'data.verify', 'data.expression_workdir', 'data.vgg16',
 )  # fmt: skip
 
 
-def read(config: Mapping[str, Any]) -> Settings:
-  """Reads a config (a ConfigDict as a plain dictionary).
+def read(config: Mapping[str, Any], data: type[Data]) -> Settings:
+  """Reads a config (a ConfigDict as a plain dictionary); `data` is the stage's kind of `Data`.
 
   Raises InputError for an unknown or missing key, a wrong type or a number that cannot be.
   """
   values = dict(config)
-  for name, cls in (('data', Data), ('evaluation', Evaluation)):
+  for name, cls in (('data', data), ('evaluation', Evaluation)):
     values[name] = build(cls, values.get(name, {}), name)
   values['optimizers'] = {
     network: build(Optimizer, numbers, f'optimizers.{network}')
@@ -77,36 +73,42 @@ def read(config: Mapping[str, Any]) -> Settings:
   settings = build(Settings, values, '')
   _at_least('steps', settings.steps, 1)
   _at_least('data.batch_size', settings.data.batch_size, 1)
-  _at_least('data.frames', settings.data.frames, 1)
+  _at_least('data.frames', getattr(settings.data, 'frames', 1), 1)
   _at_least('keep', settings.keep, 1)
   return settings
 
 
 def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
-  """A dataclass from a mapping, refusing what it does not know."""
-  fields = {f.name: f for f in dataclasses.fields(cls)}
-  check_names(values, fields, where)
-  for name, field in fields.items():
-    missing = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    if name not in values and missing:
-      raise InputError(f'got no config.{_dotted(where, name)}, expected one; set it')
-    if name in values:
-      _check_type(field, values[name], _dotted(where, name))
+  """A dataclass from a mapping that must have its fields and no other."""
+  check(cls, values, where)
   return cls(**values)
 
 
-def names(cls: type[Any]) -> set[str]:
-  """The keyword arguments of a dataclass or a linen module."""
-  return {f.name for f in dataclasses.fields(cls) if f.init} - {'parent', 'name'}
+def check(
+  cls: type[Any], values: Mapping[str, Any], where: str, without: Iterable[str] = ()
+) -> None:
+  """Compares a section of a config with a dataclass or a linen module.
 
+  Args:
+    cls: has the fields that the section must have.
+    values: the section.
+    where: its name, for messages.
+    without: fields that come from elsewhere.
 
-def check_names(values: Mapping[str, Any], known: Any, where: str) -> None:
-  """Raises InputError for a name that is not known."""
+  Raises:
+    InputError: a field is missing, unknown, or of a wrong type.
+  """
+  fields = {f.name: f for f in dataclasses.fields(cls) if f.init and f.name not in without}
+  fields = {name: field for name, field in fields.items() if name not in ('parent', 'name')}
   for name in values:
-    if name not in known:
+    if name not in fields:
       raise InputError(
-        f'got unknown config.{_dotted(where, name)}, did you mean {nearest(name, known)!r}?'
+        f'got unknown config.{_dotted(where, name)}, did you mean {nearest(name, fields)!r}?'
       )
+  for name, field in fields.items():
+    if name not in values:
+      raise InputError(f'got no config.{_dotted(where, name)}, expected one; set it')
+    _check_type(field, values[name], _dotted(where, name))
 
 
 def _check_type(field: dataclasses.Field, value: Any, name: str) -> None:

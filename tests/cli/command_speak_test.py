@@ -12,7 +12,7 @@ from gmtalker_jax.io import audio, video
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
   root = tmp_path_factory.mktemp('speak')
-  talkers.save(tiny_talker.talker(), root / 'talker', {}, 'float16')
+  bundling.save(tiny_talker.talker(), root / 'talker', {}, 'float16')
   wave = 0.1 * np.sin(np.arange(9_000) / 10)
   audio.write(root / 'voice.wav', wave)
   audio.write(root / 'voice.m4a', wave)
@@ -52,7 +52,7 @@ def test_grid_coefficients_size_and_alias(folder):
   with np.load(npz) as values:
     assert list(values['label']) == list(schema.EMOTIONS)
     assert values['expression'].shape[::2] == (8, 50)
-    np.testing.assert_array_equal(values['weights'][:, 0].argmax(-1), range(8))
+    np.testing.assert_array_equal(values['emotion'][:, 0].argmax(-1), range(8))
 
 
 def test_a_failed_talk_leaves_nothing_behind(folder):

@@ -1,4 +1,7 @@
+import dataclasses
 import importlib
+import json
+from pathlib import Path
 
 import ml_collections
 import pytest
@@ -6,12 +9,12 @@ import pytest
 from configs import base
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.stages import STAGES
-from gmtalker_jax.train import optimizers, run, settings
+from gmtalker_jax.train import optimizers, run
 
 MODELS = {
   'expression': {'expression_dim': 50, 'speech_dim': 176, 'subjects': 3},
   'motion': {'motion_dim': 12, 'speech_dim': 176},
-  'portrait': {'latent': 256},
+  'portrait': {'latent_dim': 256},
 }
 every_config = pytest.mark.parametrize(
   ('name', 'variant'), [(n, v) for n in STAGES for v in base.VARIANTS]
@@ -26,7 +29,7 @@ def get(name, variant=''):
 def test_every_key_is_known_and_the_stage_builds(name, variant):
   config = get(name, variant)
   assert isinstance(config, ml_collections.ConfigDict)
-  read = settings.read(run._plain(config))
+  read = run.read(config)
   assert read.stage == name
   stage = run.make_stage(read, {**MODELS[name], **read.model})
   assert stage.name == name
@@ -54,7 +57,7 @@ def test_an_unknown_key_gets_its_nearest_name(name):
       section = section[parent]
     section[leaf] = value
     with pytest.raises(InputError, match=f"unknown config.{path}, did you mean '{near}'"):
-      settings.read(config)
+      run.read(config)
 
 
 @pytest.mark.parametrize(
@@ -63,9 +66,8 @@ def test_an_unknown_key_gets_its_nearest_name(name):
 def test_a_stage_refuses_a_key_it_does_not_know(name, section):
   config = run._plain(get(name, 'smoke'))
   config[section]['widht'] = 3
-  read = settings.read(config)
   with pytest.raises(InputError, match=f'unknown config.{section}.widht, did you mean'):
-    run.make_stage(read, {**MODELS[name], **read.model})
+    run.read(config)
 
 
 def test_wrong_types_and_impossible_numbers_are_refused():
@@ -75,19 +77,59 @@ def test_wrong_types_and_impossible_numbers_are_refused():
     ({'seed': True}, 'config.seed = True, expected int'),
   ):
     with pytest.raises(InputError, match=message):
-      settings.read({**run._plain(get('motion')), **change})
+      run.read({**run._plain(get('motion')), **change})
   with pytest.raises(ValueError, match="variant 'tiny', expected one of"):
     base.get_config('tiny')
 
 
 def test_learning_rates_follow_their_schedule():
-  numbers = {'rate': 2.0, 'warmup': 10, 'decay_steps': 100}
-  cosine = optimizers.rate(optimizers.Optimizer(schedule='cosine', final=0.1, **numbers))
+  def adam(**numbers):
+    return optimizers.Optimizer(**base.adam(2.0, warmup=10, decay_steps=100, **numbers))
+
+  cosine = optimizers.rate(adam(schedule='cosine', final=0.1))
   assert float(cosine(0)) == pytest.approx(0.2)
   assert float(cosine(10)) == pytest.approx(2.0)
   assert float(cosine(60)) == pytest.approx(1.1)
   assert float(cosine(10**6)) == pytest.approx(0.2)
-  falling = optimizers.rate(optimizers.Optimizer(schedule='exponential', decay=0.5, **numbers))
+  falling = optimizers.rate(adam(schedule='exponential', decay=0.5))
   assert float(falling(110)) == pytest.approx(1.0)
   with pytest.raises(InputError, match=r"schedule 'cosin', .* did you mean 'cosine'"):
-    optimizers.rate(optimizers.Optimizer(schedule='cosin', **numbers))
+    optimizers.rate(adam(schedule='cosin'))
+
+
+@pytest.mark.parametrize('name', STAGES)
+def test_a_model_built_by_hand_has_the_numbers_of_the_config(name):
+  spec, model = STAGES[name], run._plain(get(name))['model']
+  for cls, values, without in (
+    *((critic, model.pop(part), ()) for part, critic in spec.critics.items()),
+    (spec.generator, model, spec.sizes),
+  ):
+    fields = {f.name: f.default for f in dataclasses.fields(cls) if f.init}
+    defaults = {n: v for n, v in fields.items() if n not in {'parent', 'name', *without}}
+    assert values == defaults
+
+
+@pytest.mark.parametrize('name', STAGES)
+def test_a_missing_key_is_named(name):
+  for section, key in (('loss', None), ('model', None), ('data', 'balanced'), (None, 'seed')):
+    config = run._plain(get(name))
+    values = config[section] if section else config
+    key = key or min(values)
+    del values[key]
+    with pytest.raises(InputError, match=rf'got no config\.{f"{section}." if section else ""}{key}'):
+      run.read(config)
+
+
+def test_the_critic_follows_the_generator():
+  config = get('portrait')
+  config.model.channel_multiplier = 0.5
+  config.model.output_size = 256
+  own = run._plain(config)['model']['discriminator']
+  assert (own['channel_multiplier'], own['size']) == (0.5, 256)
+
+
+@every_config
+def test_no_number_changes_unnoticed(name, variant):
+  """Golden configs. A change that is meant: run `python -m tests.configs.golden`."""
+  golden = json.loads(Path(__file__).with_name('golden.json').read_text())
+  assert run._plain(get(name, variant)) == golden[f'{name}:{variant}']

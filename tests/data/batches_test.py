@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data.batches import Batches, in_order
+from gmtalker_jax.data.batches import Batches, Cached, InOrder
 from gmtalker_jax.types import MotionBatch
 
 
-def example(item, generator):
+def example(item, rng):
   """Item number and what it drew."""
-  draw = np.array([item, generator.integers(0, 2**31)])
+  draw = np.array([item, rng.integers(0, 2**31)])
   return MotionBatch(motion=draw, speech=draw, mask=np.ones(2, np.float32))
 
 
@@ -70,16 +70,16 @@ def test_iterating_ahead_changes_nothing():
 
 
 def test_evaluation_takes_each_item_once_and_masks_the_rest():
-  batches = in_order(list(range(10)), example, 4)
+  batches = InOrder(list(range(10)), example, 4)
   assert [b.mask.any(-1).tolist() for b in batches] == [[True] * 4] * 2 + [[True, True, 0, 0]]
   rows = [r for b in batches for r, m in zip(draws(b), b.mask[:, 0], strict=True) if m]
   assert [item for item, _ in rows] == list(range(10))
-  again = in_order(list(range(10)), example, 4)
-  assert jax.tree.all(jax.tree.map(np.array_equal, batches, again))
+  again = InOrder(list(range(10)), example, 4)
+  assert jax.tree.all(jax.tree.map(np.array_equal, list(batches), list(again)))
 
 
 def test_a_limited_evaluation_is_spread_over_the_items():
-  items = [b.motion[:, 0].tolist() for b in in_order(list(range(100)), example, 4, limit=2)]
+  items = [b.motion[:, 0].tolist() for b in InOrder(list(range(100)), example, 4, limit=2)]
   assert len(items) == 2
   assert items[0][0] == 0
   assert items[1][-1] > 80
@@ -88,3 +88,39 @@ def test_a_limited_evaluation_is_spread_over_the_items():
 def test_no_items_are_an_error():
   with pytest.raises(InputError, match='no training examples'):
     make(items=0)
+
+
+class Reads:
+  """Items that count how often each was read."""
+
+  def __init__(self, count):
+    self.counts = Counter()
+    self._count = count
+
+  def __len__(self):
+    return self._count
+
+  def __getitem__(self, index):
+    self.counts[index] += 1
+    return {'rows': np.full(250_000, index, np.float32), 'pictures': [b'x' * 100]}  # 1 MB
+
+
+def test_a_cache_holds_its_budget_and_drops_what_was_not_used():
+  items = Reads(10)
+  cache = Cached(items, megabytes=3.5)
+  for i in (0, 1, 2, 0, 3, 0, 1):  # 3 evicts 1, the least recently used; 1 is read again
+    assert cache[i]['rows'][0] == i
+  assert items.counts == {0: 1, 1: 2, 2: 1, 3: 1}
+  for i in range(10):
+    cache[i]
+  assert cache._used <= 3.5e6
+  assert len(cache._kept) == 3
+
+
+def test_a_cache_without_room_keeps_nothing():
+  items = Reads(2)
+  cache = Cached(items, megabytes=0)
+  assert len(cache) == 2
+  for _ in range(3):
+    cache[1]
+  assert items.counts == {1: 3}

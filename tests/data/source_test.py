@@ -44,16 +44,20 @@ def test_every_field_comes_back(tmp_path, shards):
   assert 'tensorflow' not in sys.modules
 
 
-def test_pictures_are_decoded_on_request_only(records):
+def test_pictures_come_encoded_and_on_request_only(records):
   opened = by_id(source.open_records(records, 'train', with_frames=True))
   with_pictures, without = opened['clip000'], opened['clip001']
   length = len(with_pictures['expression'])
+  wrote = toy_records.record(0, 32)
   for name in ('frames', 'renderings'):
-    assert with_pictures[name].shape == (length, 32, 32, 3)
-    assert with_pictures[name].dtype == np.uint8
-    assert without[name].shape[0] == 0
-  wrote = toy_records.record(0, 32)['renderings'][5]
-  np.testing.assert_array_equal(with_pictures['renderings'][5], Image.open(io.BytesIO(wrote)))
+    assert with_pictures[name] == wrote[name]
+    assert len(with_pictures[name]) == length
+    assert without[name] == []
+  picture = source.decode(with_pictures['renderings'][5])
+  assert (picture.shape, picture.dtype) == ((32, 32, 3), np.uint8)
+  np.testing.assert_array_equal(picture, Image.open(io.BytesIO(wrote['renderings'][5])))
+  with pytest.raises(InputError, match='cannot be decoded'):
+    source.decode(b'no picture')
 
 
 def test_statistics_are_of_the_training_split(records):

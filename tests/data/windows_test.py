@@ -54,37 +54,32 @@ def test_untracked_frames_are_masked():
   assert expression(record, 14).mask.tolist() == record['valid'].tolist()
 
 
-def test_levels_are_shares_of_an_emotion():
-  happy, neutral = schema.EMOTIONS.index('happy'), schema.NEUTRAL
-  for level in (1, 2, 3):
-    weights = windows.emotion_weights('happy', level)
-    assert weights[happy] == pytest.approx(level / 3)
-    assert weights[neutral] == pytest.approx(1 - level / 3, abs=1e-6)
-    assert weights.sum() == pytest.approx(1)
-  assert windows.emotion_weights('happy', 1, soft_levels=False)[happy] == 1
-  assert windows.emotion_weights('happy', 0)[happy] == 1  # level unknown
-  assert windows.emotion_weights('neutral', 1)[neutral] == pytest.approx(1)
-  assert not windows.emotion_weights('', 0).any()
-
-
 def test_people_have_their_index_and_strangers_none():
   assert [int(expression(r, 4).subject) for r in RECORDS] == [0, 1, 2, 0]
   assert expression(dict(RECORDS[0], subject='M999'), 4).subject == -1
 
 
+def test_who_has_no_label_gets_a_point_of_the_simplex():
+  windows_of = [expression(dict(RECORDS[0], emotion=''), 4, seed) for seed in range(5)]
+  for window in windows_of:
+    assert window.labelled == 0
+    assert window.emotion.sum() == pytest.approx(1)
+  assert len({tuple(w.emotion) for w in windows_of}) == 5  # another one each time
+  assert expression(RECORDS[0], 4).labelled == 1
+
+
 def test_pictures_are_only_reduced():
-  pictures = np.zeros((3, 8, 8, 3), np.uint8)
-  pictures[:, :4] = 255
-  record = dict(
-    RECORDS[0], frames=pictures, renderings=pictures, valid=np.array([1, 0, 1], np.float32)
-  )
-  options = {'latent': np.ones(5), 'output_size': 8}
-  frames = windows.portrait_frames(record, input_size=4, **options)
-  assert len(frames) == 2
-  example = windows.portrait(frames[0], np.random.default_rng(0))
-  assert example.rendering.shape == (4, 4, 3)
-  assert example.image.shape == (8, 8, 3)
-  assert (example.image.max(), example.image.min()) == (1.0, -1.0)
-  assert example.latent.tolist() == [1] * 5
+  picture = np.zeros((8, 8, 3), np.uint8)
+  picture[:4] = 255
+  frame = {
+    'id': 'a', 'emotion': 'happy', 'level': 3, 'photograph': picture, 'rendering': picture,
+    'latent': np.ones(5),
+  }  # fmt: skip
+  made = windows.portrait(frame, np.random.default_rng(0), input_size=4, output_size=8)
+  assert made.rendering.shape == (4, 4, 3)
+  assert made.image.shape == (8, 8, 3)
+  assert (made.image.max(), made.image.min()) == (1.0, -1.0)
+  assert made.latent.tolist() == [1] * 5
+  assert made.emotion.argmax() == schema.EMOTIONS.index('happy')
   with pytest.raises(InputError, match=r'got pictures of 8x8 .* expected squares of 16'):
-    windows.portrait_frames(record, input_size=16, **options)
+    windows.portrait(frame, np.random.default_rng(0), input_size=16, output_size=8)

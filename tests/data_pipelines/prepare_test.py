@@ -69,6 +69,10 @@ def clips(tmp_path_factory, film, voice):
   return folder
 
 
+def pictures(encoded):
+  return np.stack([source.decode(picture) for picture in encoded])
+
+
 @needs_networks
 def test_a_folder_with_every_fault(tmp_path, clips, film, coefficients):
   out = tmp_path / 'out'
@@ -92,12 +96,13 @@ def test_a_folder_with_every_fault(tmp_path, clips, film, coefficients):
   ann, bob = records['ann_good'], records['bob_good']
   assert ann['expression'].shape == (FRAMES, 50)
   assert ann['speech'].shape[0] == 2 * FRAMES
-  assert np.shape(ann['frames']) == np.shape(ann['renderings']) == (FRAMES, 64, 64, 3)
+  photographs, renderings = (pictures(ann[name]) for name in ('frames', 'renderings'))
+  assert photographs.shape == renderings.shape == (FRAMES, 64, 64, 3)
   assert len(bob['frames']) == 0
   yaw = np.corrcoef(ann['motion'][:, 1], coefficients.motion[:, 1])[0, 1]
   assert yaw > 0.98
   # The rendering of the fit lies where the head of the photograph is.
-  there = (ann['renderings'].max(-1) > 0).mean((1, 2))
+  there = (renderings.max(-1) > 0).mean((1, 2))
   assert there.min() > 0.15
   text = report.summary(made)
   assert '2 of 11 clips taken' in text
@@ -136,8 +141,9 @@ def test_procedural_clips_keep_their_truth(tmp_path, film, voice, coefficients):
   np.testing.assert_array_equal(record['motion'], coefficients.motion)
   assert (record['emotion'], record['level'], record['dataset']) == ('sad', 2, 'procedural')
   # The film is the rendering over grey, so inside the head the two pictures are the same.
-  inside = record['renderings'].max(-1) > 40
-  off = np.abs(record['frames'].astype(int) - record['renderings'])[inside]
+  photographs, renderings = (pictures(record[name]) for name in ('frames', 'renderings'))
+  inside = renderings.max(-1) > 40
+  off = np.abs(photographs.astype(int) - renderings)[inside]
   assert off.mean() < 12
 
 

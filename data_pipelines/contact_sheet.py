@@ -3,12 +3,13 @@
 It shows people: it is for the eyes of whoever prepared the clips, and never for a repository.
 """
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+from gmtalker_jax.io import files
 
 CELL = 192  # pixels of one frame
 FRAMES = 4  # frames of a clip
@@ -57,9 +58,7 @@ def save(strips: list[Strip], path: Path) -> None:
     sheet = np.concatenate([sheet, banner])
   ok, blob = cv2.imencode('.jpg', sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
   assert ok
-  part = path.with_name(f'.{path.name}.part')
-  part.write_bytes(blob.tobytes())
-  os.replace(part, path)
+  files.write_bytes(path, blob.tobytes())
 
 
 def draw(strips: list[Strip]) -> np.ndarray:

@@ -9,7 +9,6 @@ import functools
 import multiprocessing
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
@@ -26,7 +25,7 @@ from data_pipelines.landmarker import Landmarker
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import speech
 from gmtalker_jax.face import render
-from gmtalker_jax.io import video
+from gmtalker_jax.io import files, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
@@ -90,9 +89,7 @@ def prepare(
   speech.dimension(encoder)
   clips, problems = sources.KINDS[kind](src)
   _check_subject(with_frames, clips)
-  out.parent.mkdir(parents=True, exist_ok=True)
-  work = Path(tempfile.mkdtemp(prefix=f'.{out.name}-', dir=out.parent))
-  try:
+  with files.replacing_folder(out) as work:
     keep = lambda clip: size if with_frames in (True, clip.subject) else 0  # noqa: E731
     spool = work / 'spool'
     spool.mkdir()
@@ -100,9 +97,6 @@ def prepare(
     done = list(_run(tasks, workers or min(2, os.cpu_count() or 1), progress))
     made = _write(kind, src, work, done, problems)
     shutil.rmtree(spool)
-    _publish(work, out)
-  finally:
-    shutil.rmtree(work, ignore_errors=True)
   return made
 
 
@@ -270,15 +264,3 @@ def _check_subject(with_frames: bool | str, clips: list[sources.ClipSource]) -> 
 
 def _inside(clip: sources.ClipSource, src: Path) -> str:
   return str(clip.video_path.relative_to(src))
-
-
-def _publish(work: Path, out: Path) -> None:
-  if out.exists():
-    old = Path(tempfile.mkdtemp(prefix=f'.{out.name}-old-', dir=out.parent))
-    out.rename(old / out.name)
-    work.chmod(0o755)
-    work.rename(out)
-    shutil.rmtree(old)
-    return
-  work.chmod(0o755)
-  work.rename(out)

@@ -4,7 +4,6 @@ Clips are ingested one by one, in worker processes if asked for; the results wai
 beside OUT, which is renamed to OUT when everything is in it.
 """
 
-import difflib
 import functools
 import multiprocessing
 import os
@@ -22,7 +21,7 @@ from tqdm import tqdm
 from data_pipelines import build, contact_sheet, ingest, report, sources
 from data_pipelines import fit as fitting
 from data_pipelines.landmarker import Landmarker
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice, did_you_mean
 from gmtalker_jax.data import speech
 from gmtalker_jax.face import render
 from gmtalker_jax.io import files, video
@@ -244,10 +243,7 @@ def _render(record, frames, size: int) -> np.ndarray:
 
 
 def _check(kind: str, out: Path, size: int, overwrite: bool) -> None:
-  if kind not in sources.KINDS:
-    near = difflib.get_close_matches(kind, sources.KINDS, 1)
-    hint = f'; did you mean {near[0]!r}?' if near else ''
-    raise InputError(f'got kind {kind!r}, expected one of {", ".join(sources.KINDS)}{hint}')
+  check_choice('kind', kind, sources.KINDS)
   if size < 32:
     raise InputError(f'got size {size}, expected at least 32 pixels')
   if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
@@ -255,11 +251,10 @@ def _check(kind: str, out: Path, size: int, overwrite: bool) -> None:
 
 
 def _check_subject(with_frames: bool | str, clips: list[sources.ClipSource]) -> None:
-  people = sorted({clip.subject for clip in clips})
+  people = {clip.subject for clip in clips}
   if isinstance(with_frames, str) and with_frames not in people:
-    near = difflib.get_close_matches(with_frames, people, 1)
-    hint = f'; did you mean {near[0]!r}?' if near else f'; there are {", ".join(people[:20])}'
-    raise InputError(f'got frames of {with_frames!r}, expected a person of the clips{hint}')
+    hint = did_you_mean(with_frames, people)
+    raise InputError(f'got frames of {with_frames!r}, who is in none of the clips{hint}')
 
 
 def _inside(clip: sources.ClipSource, src: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from gmtalker_jax.core import sharding, trees
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.data import batches
 from gmtalker_jax.io import checkpoints, workdir
 from gmtalker_jax.io.writers import Writer
@@ -46,7 +46,7 @@ def train(
   config = _plain(config)
   settings = settings_lib.read(config)
   directory = Path(workdir_path)
-  _check_stage(settings)
+  check_choice('config.stage =', settings.stage, STAGES)
   _check_resume(config, directory)
   mesh = sharding.make_mesh(devices)
   if settings.data.batch_size % mesh.size:
@@ -112,14 +112,6 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
   to_dict = getattr(config, 'to_dict', None)
   values = to_dict() if to_dict else dict(config)
   return json.loads(json.dumps(values))
-
-
-def _check_stage(settings: Settings) -> None:
-  if settings.stage not in STAGES:
-    raise InputError(
-      f'got config.stage = {settings.stage!r}, expected one of {sorted(STAGES)}; did you mean '
-      f'{trees.nearest(settings.stage, STAGES)!r}?'
-    )
 
 
 def _check_resume(config: Mapping[str, Any], directory: Path) -> None:

@@ -7,8 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.core.trees import nearest
+from gmtalker_jax.core.errors import InputError, did_you_mean
 from gmtalker_jax.train.optimizers import Optimizer
 
 
@@ -104,9 +103,7 @@ def check_names(values: Mapping[str, Any], known: Any, where: str) -> None:
   """Raises InputError for a name that is not known."""
   for name in values:
     if name not in known:
-      raise InputError(
-        f'got unknown config.{_dotted(where, name)}, did you mean {nearest(name, known)!r}?'
-      )
+      raise InputError(f'got unknown config.{_dotted(where, name)}{did_you_mean(name, known)}')
 
 
 def _check_type(field: dataclasses.Field, value: Any, name: str) -> None:

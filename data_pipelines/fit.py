@@ -17,11 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from gmtalker_jax.data import schema
+from gmtalker_jax.face import camera
 from gmtalker_jax.face import landmarks as names
 
-FOCAL = 1315 / 512  # image widths, as face/camera.py
-DISTANCE = 6.0  # head widths
-
+FOCAL, DISTANCE = camera.DEFAULT  # image widths, head widths
 _WEIGHTS = {'silhouette': 0.3, 'lips': 2.0, 'lids': 2.0, 'other': 1.0}
 
 # A coefficient that is off by 1 costs as much as all landmarks off by so many outer-eye distances.

@@ -8,6 +8,7 @@ import numpy as np
 
 from data_pipelines import fit as fitting
 from data_pipelines.landmarker import Face, Landmarker, Region, region_of
+from gmtalker_jax.face import camera
 from gmtalker_jax.face import landmarks as names
 
 _GAP = 10  # frames that the face may be lost for without ending a track
@@ -24,6 +25,11 @@ class Crop(NamedTuple):
 
   centre: np.ndarray
   side: float
+
+  @property
+  def head_width(self) -> float:
+    """Pixels of a head width, for a head at the origin."""
+    return self.side * camera.DEFAULT.focal / camera.DEFAULT.distance
 
   def to_units(self, points: np.ndarray) -> np.ndarray:
     """Pixels of the video [..., 2] to crop units (x right, y up, from the middle, in sides)."""
@@ -94,9 +100,8 @@ def place(model: fitting.LandmarkModel, track: Track) -> Crop:
   for _ in range(4):  # a fixed point: the perspective depends on the crop a little
     pose = fitting.initial_pose(model.mean, crop.to_units(points), model.weights)
     x, y, z = np.median(pose.translation, axis=0)
-    scale = crop.side * fitting.FOCAL / fitting.DISTANCE
-    side = crop.side * fitting.DISTANCE / (fitting.DISTANCE - z)
-    crop = Crop(crop.centre + scale * np.array([x, -y]), float(side))
+    side = crop.side * camera.DEFAULT.distance / (camera.DEFAULT.distance - z)
+    crop = Crop(crop.centre + crop.head_width * np.array([x, -y]), float(side))
   return crop
 
 

@@ -8,8 +8,6 @@ import contextlib
 import hashlib
 import io
 import itertools
-import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +19,7 @@ import tensorflow_datasets as tfds
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source, statistics
+from gmtalker_jax.io import files
 
 Examples = Iterable[Mapping[str, Any]]
 
@@ -57,7 +56,8 @@ def write_records(
     whole = Path(builder.data_dir)
     meter.statistics.save(whole / 'statistics.json')
     _write_manifest(whole, dataset, meter.subjects)
-    return _publish(whole, out / source.DIRECTORY)
+    files.replace_folder(whole, out / source.DIRECTORY)
+    return out / source.DIRECTORY
   finally:
     shutil.rmtree(work, ignore_errors=True)
 
@@ -211,7 +211,7 @@ def _prepare(builder: Records, config: tfds.download.DownloadConfig) -> None:
 def _write_manifest(path: Path, dataset: str, subjects: set[str]) -> None:
   """Counts, sizes and digests: ArrayRecord opens a truncated shard as an empty one."""
   info = tfds.builder_from_directory(path).info
-  files = {
+  digests = {
     f.name: {'bytes': f.stat().st_size, 'sha256': _digest(f)}
     for f in sorted(path.iterdir())
     if '.array_record' in f.name
@@ -223,20 +223,11 @@ def _write_manifest(path: Path, dataset: str, subjects: set[str]) -> None:
       name: {'records': split.num_examples, 'shards': [f.name for f in map(Path, split.filepaths)]}
       for name, split in info.splits.items()
     },
-    'files': files,
+    'files': digests,
   }
-  (path / 'manifest.json').write_text(json.dumps(manifest, indent=1))
+  files.write_json(path / 'manifest.json', manifest)
 
 
 def _digest(path: Path) -> str:
   with path.open('rb') as f:
     return hashlib.file_digest(f, 'sha256').hexdigest()
-
-
-def _publish(whole: Path, target: Path) -> Path:
-  old = target.with_name(f'.{target.name}-old-{os.getpid()}')
-  if target.exists():
-    target.rename(old)
-  whole.rename(target)
-  shutil.rmtree(old, ignore_errors=True)
-  return target

@@ -3,31 +3,28 @@
 It shows people: it is for the eyes of whoever prepared the clips, and never for a repository.
 """
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from gmtalker_jax.face import landmarks as names
+from gmtalker_jax.io import files
+
 CELL = 192  # pixels of one frame
 FRAMES = 4  # frames of a clip
 MOST = 48  # clips on a sheet
 _LABEL = 22
 _ACROSS = 2  # clips side by side
-_LINES = (
-  ((61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185, 61),
-   (80, 220, 255)),
-  ((78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191, 78),
-   (255, 90, 90)),
-  ((33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 33),
-   (90, 255, 120)),
-  ((263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466, 263),
-   (90, 255, 120)),
-  ((469, 470, 471, 472, 469), (255, 255, 80)), ((474, 475, 476, 477, 474), (255, 255, 80)),
-  ((70, 63, 105, 66, 107), (90, 255, 120)), ((300, 293, 334, 296, 336), (90, 255, 120)),
-  ((168, 6, 197, 195, 5, 4), (90, 255, 120)),
-)  # fmt: skip
+_LINES = (  # landmarks, colour
+  ((*names.OUTER_LIPS, names.OUTER_LIPS[0]), (80, 220, 255)),
+  ((*names.INNER_LIPS, names.INNER_LIPS[0]), (255, 90, 90)),
+  *(((*ring, ring[0]), (90, 255, 120)) for ring in names.EYELIDS),
+  *(((*rim, rim[0]), (255, 255, 80)) for _, *rim in names.IRISES),
+  *((upper, (90, 255, 120)) for _, upper in names.BROWS),
+  (names.NOSE, (90, 255, 120)),
+)
 
 
 class Strip(NamedTuple):
@@ -57,9 +54,7 @@ def save(strips: list[Strip], path: Path) -> None:
     sheet = np.concatenate([sheet, banner])
   ok, blob = cv2.imencode('.jpg', sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
   assert ok
-  part = path.with_name(f'.{path.name}.part')
-  part.write_bytes(blob.tobytes())
-  os.replace(part, path)
+  files.write_bytes(path, blob.tobytes())
 
 
 def draw(strips: list[Strip]) -> np.ndarray:

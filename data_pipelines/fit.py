@@ -16,26 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_pipelines.landmarker import LANDMARKS, OUTER_EYES
 from gmtalker_jax.data import schema
+from gmtalker_jax.face import camera
+from gmtalker_jax.face import landmarks as names
 
-FOCAL = 1315 / 512  # image widths, as face/camera.py
-DISTANCE = 6.0  # head widths
-
-IRISES = ((473, 474, 475, 476, 477), (468, 469, 470, 471, 472))  # the subject's left, right
-# Points of the silhouette slide over the skin when the head turns: they weigh little.
-_SILHOUETTE = (
-  10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
-  148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)  # fmt: skip
-_LIPS = (
-  61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409,
-  78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
-)  # fmt: skip
-_LIDS = (
-  (263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398),
-  (33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173),
-)  # fmt: skip
+FOCAL, DISTANCE = camera.DEFAULT  # image widths, head widths
 _WEIGHTS = {'silhouette': 0.3, 'lips': 2.0, 'lids': 2.0, 'other': 1.0}
 
 # A coefficient that is off by 1 costs as much as all landmarks off by so many outer-eye distances.
@@ -228,7 +213,7 @@ def _residuals(model, neutral, pose, weights, points):
   """
   shape = neutral + np.tensordot(weights, model.expression, 1)
   placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
-  eyes = np.linalg.norm(neutral[OUTER_EYES[0]] - neutral[OUTER_EYES[1]])
+  eyes = names.outer_eye_distance(neutral)
   scale = model.weights * np.float32(DISTANCE / (FOCAL * eyes))
   residual = (points - project(placed)) * scale[:, None]
   return placed, residual.reshape(len(points), -1), scale
@@ -311,7 +296,7 @@ def landmarks(model: LandmarkModel, identity, blendshapes, motion) -> np.ndarray
   eyes = model.eyes + _eye_shift(model, neutral)
   gaze = motion[:, schema.GAZE]
   # The irises turn with the gaze; the head of `face` does the same with its eyeballs.
-  for side, indices in enumerate(map(list, IRISES)):
+  for side, indices in enumerate(map(list, names.IRISES)):
     turn = _gaze_matrix(gaze[:, 2 * side : 2 * side + 2])
     arms = shape[:, indices] - eyes[side]
     shape[:, indices] = np.einsum('tij,tnj->tni', turn, arms) + eyes[side]
@@ -333,8 +318,7 @@ def _finish(model, neutral, identity, pose, weights, points) -> Fit:
   angles = euler_angles(pose.rotation)
   motion = np.concatenate([angles, pose.translation, weights[:, _BLINK], gaze], 1)
   seen = landmarks(model, identity, weights, motion)
-  eye_distance = np.linalg.norm(points[:, OUTER_EYES[0]] - points[:, OUTER_EYES[1]], axis=-1).max()
-  error = np.linalg.norm(seen - points, axis=-1).mean(1) / eye_distance
+  error = np.linalg.norm(seen - points, axis=-1).mean(1) / names.outer_eye_distance(points).max()
   return Fit(identity, weights, motion.astype(np.float32), seen, error)
 
 
@@ -347,7 +331,7 @@ def fit_gaze(model, neutral, shape, pose, points) -> np.ndarray:
   eyes = model.eyes + _eye_shift(model, neutral)
   angles = []
   for side in range(2):
-    lids, iris = [k for k in _LIDS[side] if model.weights[k]], IRISES[side][0]
+    lids, iris = [k for k in names.EYELIDS[side] if model.weights[k]], names.IRISES[side][0]
     placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
     off = (points[:, lids] - project(placed[:, lids])).mean(1)
     seen = points[:, iris] - off
@@ -377,7 +361,7 @@ def _rest_gaze(shape, eyes) -> list[float]:
   """Where the model's own irises point at rest: their landmarks are not exactly ahead."""
   angles = []
   for side in range(2):
-    ahead = shape[IRISES[side][0]] - eyes[side]
+    ahead = shape[names.IRISES[side][0]] - eyes[side]
     ahead = ahead / np.linalg.norm(ahead)
     angles += [np.arcsin(-ahead[1]), np.arctan2(ahead[0], ahead[2])]
   return angles
@@ -393,7 +377,7 @@ def _gaze_matrix(gaze: np.ndarray) -> np.ndarray:
 
 def _eye_shift(model, neutral) -> np.ndarray:
   """How far the identity moved each eyeball [2, 3], from its five iris landmarks."""
-  return np.stack([(neutral - model.mean)[list(indices)].mean(0) for indices in IRISES])
+  return np.stack([(neutral - model.mean)[list(indices)].mean(0) for indices in names.IRISES])
 
 
 def _weights(on_skin: np.ndarray) -> np.ndarray:
@@ -402,9 +386,9 @@ def _weights(on_skin: np.ndarray) -> np.ndarray:
   `on_skin` [478] says which landmarks lie on the skin of the head: a point of the lids that was
   found on the eyeball would turn with it.
   """
-  weights = np.full(LANDMARKS, _WEIGHTS['other'], np.float32)
-  weights[list(_SILHOUETTE)] = _WEIGHTS['silhouette']
-  weights[list(_LIPS)] = _WEIGHTS['lips']
-  weights[[*_LIDS[0], *_LIDS[1]]] = _WEIGHTS['lids']
-  weights[468:] = 0
+  weights = np.full(names.COUNT, _WEIGHTS['other'], np.float32)
+  weights[list(names.SILHOUETTE)] = _WEIGHTS['silhouette']
+  weights[[*names.OUTER_LIPS, *names.INNER_LIPS]] = _WEIGHTS['lips']
+  weights[[*names.EYELIDS[0], *names.EYELIDS[1]]] = _WEIGHTS['lids']
+  weights[names.ON_SKIN :] = 0
   return weights * on_skin

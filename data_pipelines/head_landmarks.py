@@ -15,13 +15,13 @@ import numpy as np
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera, morphable, raster, render
+from gmtalker_jax.face import landmarks as names
 from gmtalker_jax.face.morphable import Head
 
 SIZE = 640
 CAMERA = camera.Camera(focal=1.6 * camera.DEFAULT.focal)
 JAWS, PITCHES, YAWS = (0.0, 0.08), (-0.15, 0.0, 0.15), (-0.3, -0.15, 0.0, 0.15, 0.3)
 REFERENCE_JAW = 0.08
-IRISES = {1: slice(473, 478), 2: slice(468, 473)}  # left and right eyeball
 
 
 class View(NamedTuple):
@@ -35,8 +35,8 @@ class View(NamedTuple):
 def nowhere() -> dict[str, np.ndarray]:
   """Landmarks not yet known: what a head must hold to be loaded."""
   return {
-    'landmark_triangle': np.zeros(478, np.int32),
-    'landmark_barycentric': np.full((478, 3), 1 / 3, np.float32),
+    'landmark_triangle': np.zeros(names.COUNT, np.int32),
+    'landmark_barycentric': np.full((names.COUNT, 3), 1 / 3, np.float32),
   }
 
 
@@ -50,7 +50,7 @@ def embed(head: Head) -> dict[str, np.ndarray]:
 
   landmarker = Landmarker()
   reference = np.asarray(_shape(head, REFERENCE_JAW))
-  points, hits = np.zeros((478, 3)), np.zeros((478, 1))
+  points, hits = np.zeros((names.COUNT, 3)), np.zeros((names.COUNT, 1))
   for jaw, pitch, yaw in itertools.product(JAWS, PITCHES, YAWS):
     view = look(head, _shape(head, jaw), jnp.array([pitch, yaw, 0.0]))
     landmarker.reset()
@@ -92,8 +92,8 @@ def _trace(
   column, row = np.clip(np.floor(landmarks).astype(int), 0, SIZE - 1).T
   triangle = view.triangle[row, column]
   corners = np.asarray(head.triangles)[np.maximum(triangle, 0)]
-  planes = np.concatenate([view.projected[corners][..., :2], np.ones((478, 3, 1))], -1)
-  target = np.concatenate([landmarks, np.ones((478, 1))], -1)
+  planes = np.concatenate([view.projected[corners][..., :2], np.ones((names.COUNT, 3, 1))], -1)
+  target = np.concatenate([landmarks, np.ones((names.COUNT, 1))], -1)
   flat = abs(np.linalg.det(planes)) < 1e-6
   planes[flat] = np.eye(3)
   weights = np.linalg.solve(planes.swapaxes(1, 2), target[..., None])[..., 0]
@@ -104,9 +104,9 @@ def _trace(
 def _attach(head: Head, reference: np.ndarray, points: np.ndarray) -> dict[str, np.ndarray]:
   """The nearest points of the mesh: irises on their eyeball, the rest on the skin."""
   triangles, group = np.asarray(head.triangles), np.asarray(head.triangle_group)
-  wanted = np.zeros(478, int)
-  for side, which in IRISES.items():
-    wanted[which] = side
+  wanted = np.zeros(names.COUNT, int)
+  for eyeball, iris in enumerate(names.IRISES, 1):
+    wanted[list(iris)] = eyeball
   out = nowhere()
   for i, point in enumerate(points):
     corners = reference[triangles]

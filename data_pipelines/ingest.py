@@ -243,7 +243,7 @@ def _track_facts(track: tracking.Track, crop: tracking.Crop, error: float) -> di
     'tracked': round(float(track.valid.mean()), 3),
     'first_frame': track.start,
     'clip_frames': track.total,
-    'head_pixels': round(crop.side * fitting.FOCAL / fitting.DISTANCE),
+    'head_pixels': round(crop.head_width),
     'notes': _notes(track, crop),
   }
 
@@ -267,7 +267,7 @@ def _notes(track: tracking.Track, crop: tracking.Crop) -> list[str]:
   if len(track.valid) < 0.95 * track.total:
     kept, total = len(track.valid) / schema.FRAME_RATE, track.total / schema.FRAME_RATE
     notes.append(f'{kept:.1f} s of {total:.1f} s hold one face in one place')
-  if crop.side * fitting.FOCAL / fitting.DISTANCE < 64:
+  if crop.head_width < 64:
     notes.append('a small face: fine for motion, coarse for lips')
   return notes
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_pipelines.landmarker import OUTER_EYES, Landmarker
+from data_pipelines.landmarker import Landmarker
 from gmtalker_jax.data import schema, speech
+from gmtalker_jax.face import landmarks as names
 from gmtalker_jax.io import audio, video
 
 ENCODER = 'logmel+embedding'
@@ -45,8 +46,9 @@ def lip_opening(landmarks: np.ndarray, valid: np.ndarray) -> np.ndarray:
   Frames without a face (valid [T] 0) are interpolated.
   """
   points = landmarks[..., :2]
-  gap = np.linalg.norm(points[:, 13] - points[:, 14], axis=-1)
-  eyes = np.linalg.norm(points[:, OUTER_EYES[0]] - points[:, OUTER_EYES[1]], axis=-1)
+  upper, lower = names.MIDDLE_LIPS
+  gap = np.linalg.norm(points[:, upper] - points[:, lower], axis=-1)
+  eyes = names.outer_eye_distance(points)
   seen = np.flatnonzero(valid)
   return np.interp(np.arange(len(gap)), seen, gap[seen] / np.maximum(eyes[seen], 1e-6))
 

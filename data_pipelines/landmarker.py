@@ -14,9 +14,7 @@ import numpy as np
 from ai_edge_litert import interpreter as litert
 
 from gmtalker_jax.core.errors import InputError
-
-LANDMARKS = 478  # 468 of the face, 5 of the iris on the subject's right, 5 on its left
-OUTER_EYES = (33, 263)  # outer corners, the subject's right and left
+from gmtalker_jax.face.landmarks import COUNT, ON_SKIN, OUTER_EYES
 
 _DETECTOR_SIZE = 128
 _MESH_SIZE = 256
@@ -127,7 +125,7 @@ class Landmarker:
     presence = float(_sigmoid(presence.ravel()[0]))
     if presence < _PRESENT:
       return None
-    points = points.reshape(LANDMARKS, 3)
+    points = points.reshape(COUNT, 3)
     flat = points[:, :2] @ inverse[:, :2].T + inverse[:, 2]
     landmarks = np.concatenate([flat, points[:, 2:] * (region.side / _MESH_SIZE)], 1)
     scores = self._blendshapes(landmarks[None, _BLENDSHAPE_INPUTS, :2])[0].ravel()
@@ -170,10 +168,10 @@ class Landmarker:
 
 def region_of(landmarks: np.ndarray) -> Region:
   """The upright square around a face, turned with the line between its eyes."""
-  right, left = landmarks[OUTER_EYES[0], :2], landmarks[OUTER_EYES[1], :2]
+  left, right = landmarks[list(OUTER_EYES), :2]
   angle = float(np.arctan2(*(left - right)[::-1]))
   turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-  upright = landmarks[:468, :2] @ turn.T
+  upright = landmarks[:ON_SKIN, :2] @ turn.T
   low, high = upright.min(0), upright.max(0)
   return Region(turn.T @ ((low + high) / 2), _REGION_SCALE * float((high - low).max()), angle)
 

@@ -4,12 +4,10 @@ Clips are ingested one by one, in worker processes if asked for; the results wai
 beside OUT, which is renamed to OUT when everything is in it.
 """
 
-import difflib
 import functools
 import multiprocessing
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
@@ -23,10 +21,10 @@ from tqdm import tqdm
 from data_pipelines import build, contact_sheet, ingest, report, sources
 from data_pipelines import fit as fitting
 from data_pipelines.landmarker import Landmarker
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice, did_you_mean
 from gmtalker_jax.data import speech
 from gmtalker_jax.face import render
-from gmtalker_jax.io import video
+from gmtalker_jax.io import files, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
@@ -90,9 +88,7 @@ def prepare(
   speech.dimension(encoder)
   clips, problems = sources.KINDS[kind](src)
   _check_subject(with_frames, clips)
-  out.parent.mkdir(parents=True, exist_ok=True)
-  work = Path(tempfile.mkdtemp(prefix=f'.{out.name}-', dir=out.parent))
-  try:
+  with files.replacing_folder(out) as work:
     keep = lambda clip: size if with_frames in (True, clip.subject) else 0  # noqa: E731
     spool = work / 'spool'
     spool.mkdir()
@@ -100,9 +96,6 @@ def prepare(
     done = list(_run(tasks, workers or min(2, os.cpu_count() or 1), progress))
     made = _write(kind, src, work, done, problems)
     shutil.rmtree(spool)
-    _publish(work, out)
-  finally:
-    shutil.rmtree(work, ignore_errors=True)
   return made
 
 
@@ -250,10 +243,7 @@ def _render(record, frames, size: int) -> np.ndarray:
 
 
 def _check(kind: str, out: Path, size: int, overwrite: bool) -> None:
-  if kind not in sources.KINDS:
-    near = difflib.get_close_matches(kind, sources.KINDS, 1)
-    hint = f'; did you mean {near[0]!r}?' if near else ''
-    raise InputError(f'got kind {kind!r}, expected one of {", ".join(sources.KINDS)}{hint}')
+  check_choice('kind', kind, sources.KINDS)
   if size < 32:
     raise InputError(f'got size {size}, expected at least 32 pixels')
   if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
@@ -261,24 +251,11 @@ def _check(kind: str, out: Path, size: int, overwrite: bool) -> None:
 
 
 def _check_subject(with_frames: bool | str, clips: list[sources.ClipSource]) -> None:
-  people = sorted({clip.subject for clip in clips})
+  people = {clip.subject for clip in clips}
   if isinstance(with_frames, str) and with_frames not in people:
-    near = difflib.get_close_matches(with_frames, people, 1)
-    hint = f'; did you mean {near[0]!r}?' if near else f'; there are {", ".join(people[:20])}'
-    raise InputError(f'got frames of {with_frames!r}, expected a person of the clips{hint}')
+    hint = did_you_mean(with_frames, people)
+    raise InputError(f'got frames of {with_frames!r}, who is in none of the clips{hint}')
 
 
 def _inside(clip: sources.ClipSource, src: Path) -> str:
   return str(clip.video_path.relative_to(src))
-
-
-def _publish(work: Path, out: Path) -> None:
-  if out.exists():
-    old = Path(tempfile.mkdtemp(prefix=f'.{out.name}-old-', dir=out.parent))
-    out.rename(old / out.name)
-    work.chmod(0o755)
-    work.rename(out)
-    shutil.rmtree(old)
-    return
-  work.chmod(0o755)
-  work.rename(out)

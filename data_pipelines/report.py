@@ -1,13 +1,13 @@
 """What `prepare` says about a folder: report.json for programs, a summary for people."""
 
-import json
-import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from gmtalker_jax.io import files
 
 REPORT = 'report.json'
 
@@ -46,9 +46,7 @@ def make(
 
 def save(report: Mapping[str, Any], folder: Path) -> None:
   """Writes folder/report.json, whole or not at all."""
-  part = folder / f'.{REPORT}.part'
-  part.write_text(json.dumps(report, indent=1, ensure_ascii=False) + '\n')
-  os.replace(part, folder / REPORT)
+  files.write_json(folder / REPORT, report)
 
 
 def summary(report: Mapping[str, Any]) -> str:

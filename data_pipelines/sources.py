@@ -4,7 +4,6 @@ Names are matched, never counted: a folder called `disgust` is a problem with th
 name beside it, not emotion number two.
 """
 
-import difflib
 import hashlib
 import os
 import re
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, did_you_mean
 from gmtalker_jax.data import schema
 
 VIEWS = ('front', 'left_30', 'left_60', 'right_30', 'right_60', 'top', 'down')
@@ -83,7 +82,7 @@ def lrs3(folder: str | Path) -> Listing:
     if len(parts) != 3 or parts[0] not in parts_of_lrs3:
       sentence = f'expected {{pretrain,trainval,test}}/speaker/NNNNN.mp4, got {"/".join(parts)}'
       if len(parts) == 3:
-        sentence += _nearest(parts[0], parts_of_lrs3)
+        sentence += did_you_mean(parts[0], parts_of_lrs3)
       problems.append(Problem('/'.join(parts), 'bad_path', sentence))
       continue
     split = 'test' if parts[0] == 'test' else 'train'
@@ -179,14 +178,14 @@ def _mead_clip(folder: Path, video: Path, parts: tuple[str, ...]) -> ClipSource:
     )
   subject, _, view, emotion, level, _ = parts
   if view not in VIEWS:
-    raise _BadName('bad_view', f'view {view!r} is unknown' + _nearest(view, VIEWS))
+    raise _BadName('bad_view', f'view {view!r} is unknown' + did_you_mean(view, VIEWS))
   if emotion not in schema.EMOTIONS:
-    near = _nearest(emotion, schema.EMOTIONS)
+    near = did_you_mean(emotion, schema.EMOTIONS)
     raise _BadName('bad_emotion', f'emotion {emotion!r} is unknown' + near)
   match = re.fullmatch(r'level_([1-3])', level)
   if not match or (emotion == 'neutral' and match[1] != '1'):
     known = ('level_1',) if emotion == 'neutral' else ('level_1', 'level_2', 'level_3')
-    raise _BadName('bad_level', f'level {level!r} is unknown' + _nearest(level, known))
+    raise _BadName('bad_level', f'level {level!r} is unknown' + did_you_mean(level, known))
   if not re.fullmatch(r'[MW]\d{3}', subject):
     raise _BadName('bad_subject', f'person {subject!r} is unknown; expected M### or W###')
   if not video.stem.isdigit():
@@ -241,12 +240,6 @@ def _found(clips: list[ClipSource], problems: list[Problem], folder: Path, form:
 def _beside(video: Path, suffixes: tuple[str, ...]) -> Path | None:
   """A file with the video's name and another suffix."""
   return next((p for p in map(video.with_suffix, suffixes) if p.is_file()), None)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-  known = list(known)
-  near = difflib.get_close_matches(name.lower(), known, 1, 0.4)
-  return f'; did you mean {near[0]!r}?' if near else f'; expected one of {", ".join(known)}'
 
 
 def _safe(name: str) -> str:

@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 
 from data_pipelines import fit as fitting
-from data_pipelines.landmarker import OUTER_EYES, Face, Landmarker, Region, region_of
+from data_pipelines.landmarker import Face, Landmarker, Region, region_of
+from gmtalker_jax.face import camera
+from gmtalker_jax.face import landmarks as names
 
 _GAP = 10  # frames that the face may be lost for without ending a track
 # How far, in sides of the face's region, and by what factor in size a face may change: from frame
@@ -23,6 +25,11 @@ class Crop(NamedTuple):
 
   centre: np.ndarray
   side: float
+
+  @property
+  def head_width(self) -> float:
+    """Pixels of a head width, for a head at the origin."""
+    return self.side * camera.DEFAULT.focal / camera.DEFAULT.distance
 
   def to_units(self, points: np.ndarray) -> np.ndarray:
     """Pixels of the video [..., 2] to crop units (x right, y up, from the middle, in sides)."""
@@ -89,14 +96,12 @@ def place(model: fitting.LandmarkModel, track: Track) -> Crop:
   """
   points = track.landmarks[track.valid]
   points = points[np.unique(np.linspace(0, len(points) - 1, _CROP_FRAMES).astype(int))]
-  eyes = np.linalg.norm(points[:, OUTER_EYES[0]] - points[:, OUTER_EYES[1]], axis=-1)
-  crop = Crop(points.mean((0, 1)), float(eyes.max()) / 0.2)
+  crop = Crop(points.mean((0, 1)), float(names.outer_eye_distance(points).max()) / 0.2)
   for _ in range(4):  # a fixed point: the perspective depends on the crop a little
     pose = fitting.initial_pose(model.mean, crop.to_units(points), model.weights)
     x, y, z = np.median(pose.translation, axis=0)
-    scale = crop.side * fitting.FOCAL / fitting.DISTANCE
-    side = crop.side * fitting.DISTANCE / (fitting.DISTANCE - z)
-    crop = Crop(crop.centre + scale * np.array([x, -y]), float(side))
+    side = crop.side * camera.DEFAULT.distance / (camera.DEFAULT.distance - z)
+    crop = Crop(crop.centre + crop.head_width * np.array([x, -y]), float(side))
   return crop
 
 
@@ -132,7 +137,7 @@ def _fade(picture: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndar
   return (mixed * np.exp(-outside / (0.08 * size))[..., None]).astype(np.uint8)
 
 
-_NO_LANDMARKS = np.zeros((478, 2), np.float32)
+_NO_LANDMARKS = np.zeros((names.COUNT, 2), np.float32)
 _NO_SCORES = np.zeros(52, np.float32)
 
 

@@ -10,43 +10,12 @@ import cv2
 import numpy as np
 
 from data_pipelines.procedural.appearance import Appearance
+from gmtalker_jax.face.landmarks import BROWS, EYELIDS, OUTER_LIPS
 
 WIDTH, HEIGHT = 1024, 1024
 ANGLE, AXIS = 1.9, -0.15  # half the opening in rad; z of the cylinder's axis
 BOTTOM, TOP = -0.80, 0.95
 SCALE = HEIGHT / (TOP - BOTTOM)  # px per head width
-
-# MediaPipe face mesh indices of contours, in order.
-LIPS_OUTER = (
-  61,
-  146,
-  91,
-  181,
-  84,
-  17,
-  314,
-  405,
-  321,
-  375,
-  291,
-  409,
-  270,
-  269,
-  267,
-  0,
-  37,
-  39,
-  40,
-  185,
-)
-BROWS = {  # lower edge outwards, upper edge outwards (subject's right, then left)
-  'right': ((55, 65, 52, 53, 46), (107, 66, 105, 63, 70)),
-  'left': ((285, 295, 282, 283, 276), (336, 296, 334, 293, 300)),
-}
-EYES = {
-  'right': (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
-  'left': (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
-}
 
 FOREHEAD = ((63, 68), (66, 108), (9, 10), (296, 337), (293, 298))  # brow, hairline
 
@@ -78,7 +47,7 @@ def paint(look: Appearance, landmarks: np.ndarray, scalp: np.ndarray) -> Canvas:
   """
   rng = np.random.default_rng([look.seed, 71])
   marks = address(landmarks) * (WIDTH, HEIGHT)
-  lips = _polygon(marks[list(LIPS_OUTER)], 2.0)
+  lips = _polygon(marks[list(OUTER_LIPS)], 2.0)
   albedo = _complexion(look, marks, rng)
   albedo = _mix(albedo, _lip_colour(look, lips, marks, rng), 0.9 * lips)
   albedo = _mix(albedo, np.asarray(look.hair) * 0.5 + np.asarray(look.skin) * 0.03, 0.97 * scalp)
@@ -129,21 +98,21 @@ def _stubble(look: Appearance, marks: np.ndarray, rng) -> np.ndarray:
     return np.zeros((HEIGHT, WIDTH), np.float32)
   jaw = _polygon(marks[[58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288,
                         410, 322, 391, 164, 165, 92, 186]], 14.0)  # fmt: skip
-  mouth = _polygon(marks[list(LIPS_OUTER)], 3.0)
+  mouth = _polygon(marks[list(OUTER_LIPS)], 3.0)
   dots = np.clip(0.75 + 0.5 * noise(rng, 1.2), 0, 1.4)
   return look.stubble * jaw * (1 - mouth) * dots
 
 
 def _lip_colour(look: Appearance, lips: np.ndarray, marks: np.ndarray, rng) -> np.ndarray:
   shade = 1 + 0.10 * noise(rng, 3.0, stretch=6) + 0.05 * noise(rng, 10)
-  inner = _band(marks[list(LIPS_OUTER[:11])], marks[list(LIPS_OUTER[10:] + LIPS_OUTER[:1])], 5)
+  inner = _band(marks[list(OUTER_LIPS[:11])], marks[list(OUTER_LIPS[10:] + OUTER_LIPS[:1])], 5)
   return np.asarray(look.lips, np.float32) * (shade - 0.25 * inner)[..., None]
 
 
 def _eyelids(albedo: np.ndarray, look: Appearance, marks: np.ndarray) -> np.ndarray:
   """A soft line along the lashes and a little shade above the eye."""
-  for side in EYES:
-    contour = marks[list(EYES[side])]
+  for ring in reversed(EYELIDS):
+    contour = marks[list(ring)]
     line = np.zeros((HEIGHT, WIDTH), np.float32)
     upper = np.concatenate((contour[8:], contour[:1])).astype(np.int32)
     cv2.polylines(line, [upper], False, 1.0, 5 if look.woman else 3, cv2.LINE_AA)
@@ -157,7 +126,7 @@ def _eyelids(albedo: np.ndarray, look: Appearance, marks: np.ndarray) -> np.ndar
 def _brows(look: Appearance, marks: np.ndarray, rng) -> np.ndarray:
   """Hair strokes between the two edges of each brow, leaning outwards."""
   strokes = np.zeros((HEIGHT, WIDTH), np.float32)
-  for lower, upper in BROWS.values():
+  for lower, upper in reversed(BROWS):
     low, high = marks[list(lower)], marks[list(upper)]
     for _ in range(int(330 * look.brow)):
       at = rng.beta(1.1, 1.25) * 3.98

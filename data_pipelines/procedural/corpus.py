@@ -28,7 +28,7 @@ from data_pipelines.procedural import people as crowd
 from data_pipelines.procedural import perform, photo, sentences
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
-from gmtalker_jax.io import audio, media, video
+from gmtalker_jax.io import audio, files, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
@@ -194,21 +194,20 @@ def _make_clip(out: Path, clip: Clip, camera: photo.Photographer) -> Clip:
   if clip.sound:
     audio.write(out / f'{clip.sound}.m4a', played.audio)
   else:
-    _write_text(out / f'{clip.path}.txt', f'Text:  {clip.text.upper()}\n')
+    files.write_text(out / f'{clip.path}.txt', f'Text:  {clip.text.upper()}\n')
   _write_truth(out / f'{clip.path}.npz', clip, played)
   return clip
 
 
 def _write_truth(path: Path, clip: Clip, played: perform.Performance) -> None:
   start, end, symbol = zip(*played.phonemes, strict=True)
-  with media.replacing(path) as part, part.open('wb') as file:
-    np.savez_compressed(
-      file, expression=played.expression, motion=played.motion, identity=clip.person.identity,
-      emotion=clip.emotion, level=clip.level, text=clip.text, subject=clip.person.name,
-      split=clip.split, phoneme_start=np.array(start, np.float32),
-      phoneme_end=np.array(end, np.float32),
-      phoneme=np.array(symbol, dtype=np.str_),
-    )  # fmt: skip
+  truth = {
+    'expression': played.expression, 'motion': played.motion, 'identity': clip.person.identity,
+    'emotion': clip.emotion, 'level': clip.level, 'text': clip.text, 'subject': clip.person.name,
+    'split': clip.split, 'phoneme_start': np.array(start, np.float32),
+    'phoneme_end': np.array(end, np.float32), 'phoneme': np.array(symbol, dtype=np.str_),
+  }  # fmt: skip
+  files.write_arrays(path, truth)
 
 
 def _is_made(out: Path, clip: Clip) -> bool:
@@ -255,10 +254,5 @@ def _count(clips: list[Clip], part: str) -> dict[str, int]:
 
 
 def _write_summary(out: Path, summary: dict) -> dict:
-  _write_text(out / 'corpus.json', json.dumps(summary, indent=2) + '\n')
+  files.write_json(out / 'corpus.json', summary)
   return summary
-
-
-def _write_text(path: Path, text: str) -> None:
-  with media.replacing(path) as part:
-    part.write_text(text)

@@ -12,6 +12,7 @@ from data_pipelines.procedural.appearance import Appearance
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera as cameras
 from gmtalker_jax.face import morphable, raster, render
+from gmtalker_jax.face.landmarks import UPPER_LIDS
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.types import Coefficients
 
@@ -32,10 +33,6 @@ WRINKLES = (  # (channel, landmark, reach, {blendshape: gain})
   (1, 9, 0.13, {'browDownLeft': 0.6, 'browDownRight': 0.6, 'browInnerUp': 0.15}),
   (1, 6, 0.10, {'noseSneerLeft': 0.6, 'noseSneerRight': 0.6}),
 )  # fmt: skip
-UPPER_LIDS = (
-  (263, 466, 388, 387, 386, 385, 384, 398, 362),
-  (33, 246, 161, 160, 159, 158, 157, 173, 133),
-)
 
 
 class Figure(NamedTuple):

@@ -1,10 +1,9 @@
 """How every subcommand reads its arguments: help with examples, and one line for errors."""
 
 import argparse
-import difflib
 from typing import NoReturn
 
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,8 +27,7 @@ class Parser(argparse.ArgumentParser):
     values, unknown = self.parse_known_args(argv)
     if unknown:
       known = [o for action in self._actions for o in action.option_strings]
-      near = difflib.get_close_matches(unknown[0].split('=')[0], known, 1)
-      hint = f'; did you mean {near[0]}?' if near else f'; see `{self.prog} --help`'
+      hint = did_you_mean(unknown[0].split('=')[0], known)
       raise InputError(f'got {unknown[0]!r}, which `{self.prog}` does not know{hint}')
     return values
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from gmtalker_jax.cli import arguments, plan
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.io import files
 
 
 def main(argv: Sequence[str]) -> int:
@@ -109,9 +110,7 @@ class _Diary:
   def add(self, step: plan.Step, seconds: float) -> None:
     entry = {'name': step.name, 'seconds': round(seconds, 1), 'command': step.command}
     self._values['steps'].append(entry)
-    part = self._path.with_name('.times.json.part')
-    part.write_text(json.dumps(self._values, indent=1) + '\n')
-    part.replace(self._path)
+    files.write_json(self._path, self._values)
 
 
 def _machine() -> str:

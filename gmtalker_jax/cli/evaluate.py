@@ -9,15 +9,14 @@ metrics.json holds the numbers by name and, under "definitions", what each one i
 embedding.json beside it holds the clips as points (t-SNE of the posterior means).
 """
 
-import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from gmtalker_jax.cli import arguments
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.io import files
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,17 +47,9 @@ def main(argv: Sequence[str]) -> int:
     seeds=args.seeds,
     progress=lambda what: print(f'measuring {what} ...', file=sys.stderr),
   )
-  _write(out, found)
-  _write(out.with_name('embedding.json'), points._asdict())
+  files.write_json(out, found)
+  files.write_json(out.with_name('embedding.json'), points._asdict())
   for name, value in found.items():
     if isinstance(value, float):
       print(f'{name:28} {value:8.3f}')
   return 0
-
-
-def _write(path: Path, values: Mapping[str, Any]) -> None:
-  """Writes JSON in one rename."""
-  text = json.dumps(values, indent=1, default=lambda array: array.tolist())
-  part = path.with_name(f'.{path.name}.part')
-  part.write_text(text + '\n')
-  part.replace(path)

@@ -3,7 +3,6 @@
 Nothing heavy is imported here, so `gmtalker --help` answers at once.
 """
 
-import difflib
 import importlib
 import os
 import sys
@@ -39,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f'gmtalker {version("gmtalker_jax")}')
     return 0
   if argv[0] not in COMMANDS:
-    near = difflib.get_close_matches(argv[0], COMMANDS, 1)
-    hint = f'; did you mean {near[0]!r}?' if near else f'; expected one of {", ".join(COMMANDS)}'
-    return _refuse(f'got the subcommand {argv[0]!r}{hint}')
+    from gmtalker_jax.core.errors import did_you_mean
+
+    return _refuse(f'got the subcommand {argv[0]!r}{did_you_mean(argv[0], COMMANDS)}')
   return _run(argv[0], argv[1:])
 
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from gmtalker_jax.cli import arguments
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.io import files
 
 
 def main(argv: Sequence[str]) -> int:
@@ -81,16 +82,15 @@ def _together(talks: Mapping[str, Any]) -> Iterator[np.ndarray]:
 def _write_coefficients(path: str, talks: Mapping[str, Any]) -> None:
   """Writes what was generated: [N, T, ...] arrays and the N labels."""
   values = list(talks.values())
-  part = Path(path).with_name(f'.{Path(path).name}.part')
-  with part.open('wb') as file:
-    np.savez_compressed(
-      file,
-      label=np.array(list(talks), np.str_),
-      expression=np.stack([t.coefficients.expression for t in values]),
-      motion=np.stack([t.coefficients.motion for t in values]),
-      emotion=np.stack([t.emotion for t in values]),
-    )
-  part.replace(path)
+  files.write_arrays(
+    path,
+    {
+      'label': np.array(list(talks), np.str_),
+      'expression': np.stack([t.coefficients.expression for t in values]),
+      'motion': np.stack([t.coefficients.motion for t in values]),
+      'emotion': np.stack([t.emotion for t in values]),
+    },
+  )
 
 
 def _parser() -> arguments.Parser:

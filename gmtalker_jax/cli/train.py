@@ -11,7 +11,6 @@ examples:
   --config.NAME=VALUE      override, e.g. --config.optimizers.generator.rate=3e-4
 """
 
-import difflib
 import importlib
 import os
 import re
@@ -20,7 +19,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, did_you_mean
 
 
 def main(argv: Sequence[str]) -> int:
@@ -80,9 +79,7 @@ def _find_config(argument: str) -> str:
   shipped = sorted(f for f in os.listdir(folder) if f.endswith('.py') and not f.startswith('_'))
   if os.path.dirname(match[1]) in ('', 'configs') and name in shipped:
     return f'--config={os.path.join(folder, name)}{match[2] or ""}'
-  near = difflib.get_close_matches(name, shipped, 1, 0.3)
-  hint = f'did you mean configs/{near[0]}' if near else f'shipped: {", ".join(shipped)}'
-  raise InputError(f'got the config {match[1]!r}, which is no file; {hint}?')
+  raise InputError(f'got the config {match[1]!r}, which is no file{did_you_mean(name, shipped)}')
 
 
 def _reason(error: Exception) -> str:

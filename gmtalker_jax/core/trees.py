@@ -1,8 +1,7 @@
 """Nested dictionaries by dotted names."""
 
-import difflib
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -28,12 +27,6 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[A
     for name in sorted(a.keys() | b.keys())
     if a.get(name) != b.get(name)
   }
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-  """The known name most like `name`, for messages."""
-  known = sorted(known)
-  return (difflib.get_close_matches(name, known, n=1, cutoff=0.0) or ['nothing'])[0]
 
 
 def size(tree: Any) -> int:

@@ -6,6 +6,7 @@ import dm_pix
 import numpy as np
 
 from gmtalker_jax.data import schema
+from gmtalker_jax.face.landmarks import INNER_LIPS, MIDDLE_LIPS, OUTER_LIPS
 
 DEFINITIONS = {
   'mouth_lmd': 'mouth landmark distance to truth in head widths: 40 lip points of the head mesh in '
@@ -40,10 +41,7 @@ DEFINITIONS = {
   'chance is 1/8',
 }
 
-_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
-_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
-MOUTH = np.array(_OUTER + _INNER)  # of the 478 MediaPipe landmarks
-LIPS = (13, 14)  # inner lips, upper and lower, on the midline
+MOUTH = np.array(OUTER_LIPS + INNER_LIPS)
 JAW_OPEN = schema.EXPRESSION_NAMES.index('jawOpen')
 
 
@@ -65,7 +63,7 @@ def pairwise_distance(samples: list[np.ndarray]) -> float:
 
 def lip_gap(landmarks: np.ndarray) -> np.ndarray:
   """Distance between the inner lips [T] of [T, 478, 3] landmarks."""
-  upper, lower = LIPS
+  upper, lower = MIDDLE_LIPS
   return np.linalg.norm(landmarks[:, upper] - landmarks[:, lower], axis=-1)
 
 

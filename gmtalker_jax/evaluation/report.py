@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from gmtalker_jax.evaluation import metrics, plots
-from gmtalker_jax.io import video, writers
+from gmtalker_jax.io import files, video, writers
 
 POSTER = 25  # the frame that a video shows before it is played: a second in, mid-sentence
 
@@ -87,9 +87,7 @@ def build(folder: str | Path) -> Path:
     machine=_json(folder / 'times.json').get('machine', ''),
   )
   path = folder / 'report.html'
-  part = folder / '.report.html.part'
-  part.write_text(page)
-  part.replace(path)
+  files.write_text(path, page)
   return path
 
 

@@ -6,13 +6,12 @@ happy+surprised                      a blend, equal parts
 0:neutral 2:happy 4.5:angry@0.6      keys at seconds; straight lines between them
 """
 
-import difflib
 import math
 import re
 
 import numpy as np
 
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.data import schema
 
 EXAMPLE = '"happy", "happy@0.6" or "0:neutral 2:happy 4.5:angry@0.6"'
@@ -74,13 +73,8 @@ def _key(word: str, alone: bool) -> tuple[float, np.ndarray]:
 
 def _name(text: str) -> str:
   name = _CODES.get(text.lower(), text.lower())
-  if name in schema.EMOTIONS:
-    return name
-  near = difflib.get_close_matches(name, schema.EMOTIONS, 1, 0.0)[0]
-  raise InputError(
-    f'got the emotion {text!r}, expected one of {", ".join(schema.EMOTIONS)}; '
-    f'did you mean {near!r}?'
-  )
+  check_choice('the emotion', name, schema.EMOTIONS)
+  return name
 
 
 def _number(what: str, text: str) -> float:

@@ -11,7 +11,7 @@ import soxr
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data.schema import SAMPLE_RATE
-from gmtalker_jax.io import media
+from gmtalker_jax.io import files, media
 
 
 def read(path: str | os.PathLike, rate: int = SAMPLE_RATE) -> np.ndarray:
@@ -49,7 +49,7 @@ def write(path: str | os.PathLike, wave: np.ndarray, rate: int = SAMPLE_RATE) ->
   wave, suffix = np.clip(wave, -1.0, 1.0), Path(path).suffix.lower()
   if suffix not in ('.wav', '.m4a'):
     raise InputError(f'got {path}, expected a name that ends in .wav or .m4a')
-  with media.replacing(path) as part:
+  with files.replacing(path) as part:
     if suffix == '.wav':
       soundfile.write(part, wave, rate, format='WAV', subtype='PCM_16')
     else:

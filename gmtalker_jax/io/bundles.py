@@ -9,9 +9,6 @@ provenance.json         where the weights come from (free form, for people)
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +19,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from gmtalker_jax.core.errors import InputError, check_choice
+from gmtalker_jax.io import files
 
 FORMAT, VERSION = 'gmtalker-talker', 1
 DTYPES = ('float32', 'float16')
@@ -59,7 +57,7 @@ def save(
   check_choice('dtype', dtype, DTYPES)
   target = Path(directory)
   _check_replaceable(target, tensors)
-  files = {
+  contents = {
     # safetensors writes the wrong order for arrays that are not contiguous
     f'{n}.safetensors': save_tensors({k: np.asarray(v, dtype, order='C') for k, v in t.items()})
     for n, t in tensors.items()
@@ -69,11 +67,13 @@ def save(
     'version': VERSION,
     **description,
     'dtype': dtype,
-    'sha256': {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    'sha256': {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
   }
-  files['talker.json'] = _json(talker)
-  files['provenance.json'] = _json(provenance)
-  _write_directory(target, files)
+  contents['talker.json'] = _json(talker)
+  contents['provenance.json'] = _json(provenance)
+  with files.replacing_folder(target) as folder:
+    for name, data in contents.items():
+      (folder / name).write_bytes(data)
 
 
 def load(directory: str, networks: Sequence[str]) -> Bundle:
@@ -112,26 +112,6 @@ def _check_replaceable(target: Path, networks: Iterable[str]) -> None:
       f'got the output {str(target)!r}, which holds {strangers[0]!r}, '
       'expected an empty directory or an older talker; choose another --out'
     )
-
-
-def _write_directory(target: Path, files: Mapping[str, bytes]) -> None:
-  try:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))
-  except OSError as error:
-    raise InputError(
-      f'cannot write {str(target)!r}: {error.strerror}; choose another --out'
-    ) from None
-  try:
-    temporary.chmod(0o755)  # mkdtemp makes it private
-    for name, data in files.items():
-      (temporary / name).write_bytes(data)
-    if target.exists():
-      shutil.rmtree(target)
-    os.replace(temporary, target)
-  except BaseException:
-    shutil.rmtree(temporary, ignore_errors=True)
-    raise
 
 
 def _description(path: Path) -> dict[str, Any]:

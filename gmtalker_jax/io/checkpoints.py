@@ -9,7 +9,6 @@ used.
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.io import files
 
 SEAL = 'seal.json'
 _logger = logging.getLogger(__name__)
@@ -152,13 +152,7 @@ def steps(directory: str | Path) -> list[int]:
 
 def seal(path: Path) -> None:
   """Writes the digests of all files of a finished step."""
-  files = {str(p.relative_to(path)): _digest(p) for p in _files(path)}
-  work = path / f'.{SEAL}'
-  with work.open('w') as f:
-    json.dump(files, f)
-    f.flush()
-    os.fsync(f.fileno())
-  work.rename(path / SEAL)
+  files.write_json(path / SEAL, {str(p.relative_to(path)): _digest(p) for p in _files(path)})
 
 
 def verify(path: Path, items: tuple[str, ...] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Opening and replacing media files: what video and audio share."""
+"""Opening media files: what video and audio share."""
 
 import contextlib
 import os
@@ -53,22 +53,6 @@ def origin(container) -> Fraction:
   streams = [*container.streams.video[:1], *container.streams.audio[:1]]
   starts = [s.start_time * s.time_base for s in streams if s.start_time is not None]
   return max(min(starts, default=Fraction(0)), Fraction(0))
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Generator[Path, None, None]:
-  """Yields a temporary path beside `path`, moved over it when the block ends without an error.
-
-  After an error nothing is left: an older file at `path` stays as it was.
-  """
-  path = Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-  try:
-    yield part
-    os.replace(part, path)
-  finally:
-    part.unlink(missing_ok=True)
 
 
 def new_mp4(path: Path, rate: int):

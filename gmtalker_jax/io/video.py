@@ -10,7 +10,7 @@ import numpy as np
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data.schema import FRAME_RATE, SAMPLE_RATE
-from gmtalker_jax.io import media
+from gmtalker_jax.io import files, media
 
 
 class Video(NamedTuple):
@@ -68,7 +68,7 @@ def write(
   Raises:
     InputError: no frames, or frames that differ in size or are not uint8 RGB.
   """
-  with media.replacing(path) as part, media.new_mp4(part, rate) as container:
+  with files.replacing(path) as part, media.new_mp4(part, rate) as container:
     return _encode(container, iter(frames), audio, rate, crf)
 
 

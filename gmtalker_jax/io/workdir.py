@@ -7,9 +7,7 @@ WORKDIR/checkpoints/STEP/  state, inference, data, about, statistics, seal.json
 WORKDIR/final.json         the metrics at the end
 """
 
-import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +17,7 @@ import numpy as np
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import statistics as statistics_lib
-from gmtalker_jax.io import checkpoints
+from gmtalker_jax.io import checkpoints, files
 
 CHECKPOINTS = 'checkpoints'
 _logger = logging.getLogger(__name__)
@@ -95,13 +93,8 @@ def read_inference(workdir: str | Path, step: int | None = None) -> Inference:
 
 def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
   """Writes JSON in one rename; only the first process does."""
-  if jax.process_index() != 0:
-    return
-  path = Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  work = path.with_name(f'.{path.name}-{os.getpid()}')
-  work.write_text(json.dumps(value, indent=1))
-  work.rename(path)
+  if jax.process_index() == 0:
+    files.write_json(path, value)
 
 
 def read_config(workdir: str | Path) -> dict[str, Any]:

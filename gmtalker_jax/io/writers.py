@@ -10,6 +10,8 @@ from typing import TextIO
 import jax
 from tensorboardX import SummaryWriter
 
+from gmtalker_jax.io import files
+
 METRICS = 'metrics.jsonl'
 
 
@@ -81,6 +83,4 @@ def _drop_after(path: Path, step: int) -> None:
     return
   with warnings.catch_warnings(action='ignore'):  # a cut line is dropped like the later ones
     rows = [row for row in _rows(path) if row['step'] <= step]
-  work = path.with_name(f'.{path.name}')
-  work.write_text(''.join(json.dumps(row) + '\n' for row in rows))
-  work.rename(path)
+  files.write_text(path, ''.join(json.dumps(row) + '\n' for row in rows))

@@ -5,8 +5,7 @@ import dataclasses
 import optax
 
 from gmtalker_jax.core import sharding
-from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.core.trees import nearest
+from gmtalker_jax.core.errors import InputError, check_choice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +48,7 @@ def rate(settings: Optimizer) -> optax.Schedule:
     'cosine': lambda s: optax.cosine_decay_schedule(s.rate, s.decay_steps, s.final),
     'exponential': lambda s: optax.exponential_decay(s.rate, s.decay_steps, s.decay),
   }
-  if settings.schedule not in schedules:
-    raise InputError(
-      f'got schedule {settings.schedule!r}, expected one of {sorted(schedules)}; did you mean '
-      f'{nearest(settings.schedule, schedules)!r}?'
-    )
+  check_choice('schedule', settings.schedule, schedules)
   if settings.schedule != 'constant' and settings.decay_steps < 1:
     raise InputError(
       f'got decay_steps {settings.decay_steps} for the schedule {settings.schedule!r}, '

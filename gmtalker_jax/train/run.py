@@ -95,7 +95,7 @@ def read(config: Mapping[str, Any]) -> Settings:
   Raises InputError, see `settings.read`.
   """
   config = _plain(config)
-  check_choice('config.stage', config.get('stage', ''), STAGES)
+  check_choice('config.stage =', config.get('stage', ''), STAGES)
   spec = STAGES[config['stage']]
   settings = settings_lib.read(config, examples.of(spec.name).Data)
   model = dict(settings.model)

@@ -7,8 +7,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.core.trees import nearest
+from gmtalker_jax.core.errors import InputError, did_you_mean
 from gmtalker_jax.train.optimizers import Optimizer
 
 
@@ -102,9 +101,7 @@ def check(
   fields = {name: field for name, field in fields.items() if name not in ('parent', 'name')}
   for name in values:
     if name not in fields:
-      raise InputError(
-        f'got unknown config.{_dotted(where, name)}, did you mean {nearest(name, fields)!r}?'
-      )
+      raise InputError(f'got unknown config.{_dotted(where, name)}{did_you_mean(name, fields)}')
   for name, field in fields.items():
     if name not in values:
       raise InputError(f'got no config.{_dotted(where, name)}, expected one; set it')

@@ -34,7 +34,7 @@ def test_every_subcommand_teaches(name, capsys):
   [
     (['speek'], "did you mean 'speak'"),
     (['speak'], '--audio'),
-    (['speak', '--audio', 'x.wav', '--emotoin', 'happy'], 'did you mean --emotion'),
+    (['speak', '--audio', 'x.wav', '--emotoin', 'happy'], "did you mean '--emotion'"),
     (['speak', '--audio', 'x.wav', '--intensity', '3'], 'from 0 to 1'),
     (['speak', '--audio', 'x.wav', '--temperature', '-1'], '>= 0'),
     (['speak', '--audio', 'nope.wav', '--out', 'nope/talk.mp4'], 'cannot write'),

@@ -33,7 +33,7 @@ def test_the_shipped_config_is_found_from_anywhere(tmp_path, monkeypatch):
     ([CONFIG, '--wrkdir=w'], 'Did you mean: workdir'),
     ([CONFIG], 'no --workdir'),
     (['--workdir=w'], 'no --config'),
-    (['--config=configs/expresion.py', '--workdir=w'], r'did you mean configs/expression\.py'),
+    (['--config=configs/expresion.py', '--workdir=w'], r"did you mean 'expression\.py'"),
     (['--config=configs/expression.py:huge', '--workdir=w'], 'huge'),
     ([CONFIG, '--workdir=w', 'extra'], 'extra'),
   ],

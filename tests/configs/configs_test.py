@@ -56,7 +56,7 @@ def test_an_unknown_key_gets_its_nearest_name(name):
     for parent in parents:
       section = section[parent]
     section[leaf] = value
-    with pytest.raises(InputError, match=f"unknown config.{path}, did you mean '{near}'"):
+    with pytest.raises(InputError, match=f"unknown config.{path}; did you mean '{near}'"):
       run.read(config)
 
 
@@ -66,7 +66,7 @@ def test_an_unknown_key_gets_its_nearest_name(name):
 def test_a_stage_refuses_a_key_it_does_not_know(name, section):
   config = run._plain(get(name, 'smoke'))
   config[section]['widht'] = 3
-  with pytest.raises(InputError, match=f'unknown config.{section}.widht, did you mean'):
+  with pytest.raises(InputError, match=f'unknown config.{section}.widht; '):
     run.read(config)
 
 

@@ -20,6 +20,5 @@ def test_differences_name_changed_missing_and_new_leaves():
   }
 
 
-def test_nearest_and_size():
-  assert trees.nearest('lern_rate', ['learning_rate', 'steps']) == 'learning_rate'
+def test_size():
   assert trees.size({'a': jnp.zeros((2, 3)), 'b': jnp.zeros(())}) == 7

@@ -11,6 +11,7 @@ from data_pipelines import landmarker
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import render
+from gmtalker_jax.face.landmarks import OUTER_EYES
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
@@ -46,7 +47,7 @@ def test_landmarks_and_scores_of_the_head(reader, pictures):
   rest, blink, jaw = (reader.track(picture) for picture in pictures)
   assert rest.landmarks.shape == (478, 3)
   assert rest.scores.shape == (52,)
-  right, left = rest.landmarks[list(landmarker.OUTER_EYES), 0]
+  left, right = rest.landmarks[list(OUTER_EYES), 0]
   assert right < SIZE / 2 < left  # the subject's right is on the left of the image
   assert score(jaw, 'jawOpen') > score(rest, 'jawOpen') + 0.3
   assert score(blink, 'eyeBlinkLeft') > score(rest, 'eyeBlinkLeft') + 0.2

@@ -1,0 +1,74 @@
+import errno
+import json
+
+import numpy as np
+import pytest
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.io import files
+
+
+def test_a_file_is_replaced_at_the_end_and_nothing_else_is_left(tmp_path):
+  path = tmp_path / 'new' / 'a.txt'
+  files.write_text(path, 'old')
+  with files.replacing(path) as part:
+    part.write_text('néw')
+    assert path.read_text() == 'old'
+  assert path.read_text(encoding='utf-8') == 'néw'
+  assert list(path.parent.iterdir()) == [path]
+
+
+def test_after_an_error_the_older_file_or_folder_stays(tmp_path):
+  files.write_text(tmp_path / 'a.txt', 'old')
+  (tmp_path / 'b').mkdir()
+  files.write_text(tmp_path / 'b' / 'c', 'old')
+  with pytest.raises(AttributeError), files.replacing(tmp_path / 'a.txt') as part:
+    part.write_text('half').fails()
+  with pytest.raises(AttributeError), files.replacing_folder(tmp_path / 'b') as work:
+    (work / 'c').write_text('half').fails()
+  assert (tmp_path / 'a.txt').read_text() == (tmp_path / 'b' / 'c').read_text() == 'old'
+  assert sorted(p.name for p in tmp_path.iterdir()) == ['a.txt', 'b']
+
+
+def test_a_folder_is_replaced_at_the_end(tmp_path):
+  target = tmp_path / 'deep' / 'folder'
+  for content in ('one', 'two'):
+    with files.replacing_folder(target) as work:
+      (work / content).write_text(content)
+  assert [p.name for p in target.iterdir()] == ['two']
+  assert list(target.parent.iterdir()) == [target]
+  assert target.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_link_to_a_folder_is_replaced_and_what_it_points_to_stays(tmp_path):
+  (tmp_path / 'far').mkdir()
+  (tmp_path / 'far' / 'mine').write_text('')
+  (tmp_path / 'link').symlink_to(tmp_path / 'far')
+  with files.replacing_folder(tmp_path / 'link'):
+    pass
+  assert not (tmp_path / 'link').is_symlink()
+  assert (tmp_path / 'far' / 'mine').exists()
+
+
+@pytest.mark.parametrize('replacing', [files.replacing, files.replacing_folder])
+def test_a_full_disk_is_one_line(tmp_path, replacing):
+  line = r"^cannot write '.*out': No space left on device; [^\n]*$"
+  with pytest.raises(InputError, match=line), replacing(tmp_path / 'out'):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('replacing', [files.replacing, files.replacing_folder])
+def test_a_place_that_cannot_be_is_refused_before_the_work(tmp_path, replacing):
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(InputError, match='cannot write'), replacing(tmp_path / 'file' / 'out'):
+    pytest.fail('worked for nothing')
+
+
+def test_json_and_arrays_come_back(tmp_path):
+  files.write_json(tmp_path / 'a.json', {'name': 'Jörg', 'points': np.eye(2)})
+  text = (tmp_path / 'a.json').read_text(encoding='utf-8')
+  assert json.loads(text) == {'name': 'Jörg', 'points': [[1.0, 0.0], [0.0, 1.0]]}
+  assert 'Jörg' in text
+  files.write_arrays(tmp_path / 'b', {'x': np.arange(3)})  # no suffix is added
+  np.testing.assert_array_equal(np.load(tmp_path / 'b')['x'], np.arange(3))

@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_pipelines.landmarker import LANDMARKS, OUTER_EYES
 from gmtalker_jax.data import schema
+
+from .landmarker import LANDMARKS, OUTER_EYES
 
 FOCAL = 1315 / 512  # image widths, as face/camera.py
 DISTANCE = 6.0  # head widths

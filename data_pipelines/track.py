@@ -6,8 +6,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data_pipelines import fit as fitting
-from data_pipelines.landmarker import OUTER_EYES, Face, Landmarker, Region, region_of
+from . import fit as fitting
+from .landmarker import OUTER_EYES, Face, Landmarker, Region, region_of
 
 _GAP = 10  # frames that the face may be lost for without ending a track
 # How far, in sides of the face's region, and by what factor in size a face may change: from frame

@@ -7,7 +7,7 @@ Expect:    test/rec falls below 1.0 (the mean face) within the first thousand st
 Variants:  '' the method's defaults (method 8) | builtin | demo | smoke (seconds)
 """
 
-from configs import base
+from . import base
 
 
 def get_config(variant: str = ''):

@@ -7,7 +7,7 @@ Expect:    train/generator/loss falls over the first thousand steps; ten seeds f
 Variants:  '' the method's defaults (method 3.4, 8) | builtin | demo | smoke (seconds)
 """
 
-from configs import base
+from . import base
 
 
 def get_config(variant: str = ''):

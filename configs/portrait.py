@@ -7,7 +7,7 @@ Expect:    test/psnr rises by several dB over that of the plain rendering
 Variants:  '' the method's defaults (method 4.4; 256 -> 512) | builtin | demo | smoke (seconds)
 """
 
-from configs import base
+from . import base
 
 
 def get_config(variant: str = ''):

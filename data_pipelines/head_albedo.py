@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data_pipelines.makehuman import Assets
+from .makehuman import Assets
 
 SKIN, LIPS, EARS = (0.80, 0.615, 0.53), (0.68, 0.38, 0.36), (0.78, 0.53, 0.46)
 MOUTH, TONGUE, TEETH = (0.30, 0.10, 0.10), (0.66, 0.34, 0.33), (0.90, 0.88, 0.82)

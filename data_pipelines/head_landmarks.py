@@ -46,7 +46,7 @@ def embed(head: Head) -> dict[str, np.ndarray]:
   Raises:
     InputError: no face is seen in the rendering.
   """
-  from data_pipelines.landmarker import Landmarker  # a network of 3.7 MB; only this script pays
+  from .landmarker import Landmarker  # a network of 3.7 MB; only this script pays
 
   landmarker = Landmarker()
   reference = np.asarray(_shape(head, REFERENCE_JAW))

@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 
-from data_pipelines import fit as fitting
-from data_pipelines import lag as lags
-from data_pipelines import track as tracking
-from data_pipelines.landmarker import Landmarker
-from data_pipelines.sources import ClipSource
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, speech
 from gmtalker_jax.io import audio, video
+
+from . import fit as fitting
+from . import lag as lags
+from . import track as tracking
+from .landmarker import Landmarker
+from .sources import ClipSource
 
 MIN_SECONDS = 0.4
 MAX_ERROR = 0.06  # outer-eye distances

@@ -7,16 +7,16 @@ time to 20 ms; `build_predictor` makes it.
 """
 
 from collections.abc import Iterable
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from data_pipelines.landmarker import Landmarker
 from gmtalker_jax.data import schema, speech
 from gmtalker_jax.face import landmarks as names
 from gmtalker_jax.io import audio, video
+
+from .landmarker import Landmarker
 
 ENCODER = 'logmel+embedding'
 # Seconds. MEAD's clips lag 0.13 to 0.26. With 0.4, 2 of 74 clips of the built-in corpus, whose
@@ -123,7 +123,7 @@ def _inputs(features: np.ndarray) -> np.ndarray:
 
 
 def _predictor() -> np.ndarray:
-  path = resources.files('data_pipelines') / 'lag_predictor.npz'
+  path = Path(__file__).with_name('lag_predictor.npz')
   with path.open('rb') as file, np.load(file, allow_pickle=False) as arrays:
     return arrays['weights']
 

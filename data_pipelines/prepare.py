@@ -18,15 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from data_pipelines import build, contact_sheet, ingest, report, sources
-from data_pipelines import fit as fitting
-from data_pipelines.landmarker import Landmarker
 from gmtalker_jax.core.errors import InputError, check_choice, did_you_mean
 from gmtalker_jax.data import speech
 from gmtalker_jax.face import render
 from gmtalker_jax.io import files, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
+
+from . import build, contact_sheet, ingest, report, sources
+from . import fit as fitting
+from .landmarker import Landmarker
 
 CONTACT_SHEET = 'contact_sheet.jpg'
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data_pipelines import fit as fitting
-from data_pipelines.landmarker import Face, Landmarker, Region, region_of
 from gmtalker_jax.face import camera
 from gmtalker_jax.face import landmarks as names
+
+from . import fit as fitting
+from .landmarker import Face, Landmarker, Region, region_of
 
 _GAP = 10  # frames that the face may be lost for without ending a track
 # How far, in sides of the face's region, and by what factor in size a face may change: from frame

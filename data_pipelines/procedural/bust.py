@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_pipelines.procedural.appearance import Appearance
+from .appearance import Appearance
 
 AROUND = 64
 WIDEST = 0.47  # half width of a neck, head widths: lower down it is a shoulder

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data_pipelines.procedural.appearance import Appearance
 from gmtalker_jax.face.landmarks import BROWS, EYELIDS, OUTER_LIPS
+
+from .appearance import Appearance
 
 WIDTH, HEIGHT = 1024, 1024
 ANGLE, AXIS = 1.9, -0.15  # half the opening in rad; z of the cylinder's axis

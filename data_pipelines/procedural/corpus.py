@@ -24,13 +24,14 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from data_pipelines.procedural import people as crowd
-from data_pipelines.procedural import perform, photo, sentences
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.io import audio, files, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
+
+from . import people as crowd
+from . import perform, photo, sentences
 
 VERSION = 1
 LICENCE = 'CC0-1.0'

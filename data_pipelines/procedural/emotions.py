@@ -7,12 +7,13 @@ disgusted 9+10+15+17, contempt 12+14 on one side.
 
 import numpy as np
 
-from data_pipelines.procedural import lips
-from data_pipelines.procedural.drift import bump, drift
-from data_pipelines.procedural.people import Style
-from data_pipelines.procedural.visemes import Track, columns
-from data_pipelines.procedural.voice import Phoneme
 from gmtalker_jax.data import schema
+
+from . import lips
+from .drift import bump, drift
+from .people import Style
+from .visemes import Track, columns
+from .voice import Phoneme
 
 # At level 3 of the average person. A name without Left/Right stands for both sides.
 SHAPES = {

@@ -7,14 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_pipelines.procedural import bust, canvas, hair
-from data_pipelines.procedural.appearance import Appearance
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera as cameras
 from gmtalker_jax.face import morphable, raster, render
 from gmtalker_jax.face.landmarks import UPPER_LIDS
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.types import Coefficients
+
+from . import bust, canvas, hair
+from .appearance import Appearance
 
 # Materials, one per triangle. The first six are the head's own groups.
 SKIN, LEFT_EYE, RIGHT_EYE, UPPER_TEETH, LOWER_TEETH, TONGUE, HAIR, CLOTH, LASH = range(9)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import KDTree
 
-from data_pipelines.procedural import canvas
-from data_pipelines.procedural.appearance import Appearance
+from . import canvas
+from .appearance import Appearance
 
 # Height of the hairline on the mean head over the angle around the canvas axis (rad).
 LINE_ANGLE = (0.0, 0.35, 0.62, 0.82, 0.98, 1.16, 1.28, 1.40, 1.75, 2.10, 3.20)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_pipelines.procedural.drift import bump, drift
-from data_pipelines.procedural.people import Style
-from data_pipelines.procedural.voice import Phoneme
 from gmtalker_jax.data import schema
+
+from .drift import bump, drift
+from .people import Style
+from .voice import Phoneme
 
 
 class Bearing(NamedTuple):

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_pipelines.procedural.voice import Voice
 from gmtalker_jax.core.errors import InputError
+
+from .voice import Voice
 
 
 class Style(NamedTuple):

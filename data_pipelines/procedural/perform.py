@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_pipelines.procedural import emotions, motion, visemes, voice
-from data_pipelines.procedural.people import Person
 from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.data import schema
+
+from . import emotions, motion, visemes, voice
+from .people import Person
 
 
 class Performance(NamedTuple):

@@ -12,13 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_pipelines.procedural import appearance, canvas, figure, hair, shading, shadow
 from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera as cameras
 from gmtalker_jax.face import morphable, raster
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.types import Coefficients
+
+from . import appearance, canvas, figure, hair, shading, shadow
 
 BATCH = 8
 GRAIN = 0.010

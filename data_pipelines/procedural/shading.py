@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from data_pipelines.procedural import figure
+from . import figure
 
 
 class Studio(NamedTuple):

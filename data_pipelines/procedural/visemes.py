@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_pipelines.procedural.voice import Phoneme
 from gmtalker_jax.data import schema
+
+from .voice import Phoneme
 
 GRID_RATE = 100  # Hz; a multiple of the frame rate, so that frame t is sampled at (t + 0.5) / 25 s
 

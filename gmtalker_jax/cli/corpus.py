@@ -13,7 +13,7 @@ A run that was cut off goes on when the same command is given again.
 
 from collections.abc import Sequence
 
-from gmtalker_jax.cli import arguments
+from gmtalker_jax.cli import arguments, shipped
 from gmtalker_jax.cli.arguments import count, whole
 
 
@@ -33,8 +33,6 @@ def main(argv: Sequence[str]) -> int:
   add('--seed', type=int, default=0)
   args = parser.read(argv)
 
-  from data_pipelines.procedural import corpus
-
-  corpus.build(**vars(args))
+  shipped.module('data_pipelines.procedural.corpus').build(**vars(args))
   print(f'{args.out}: done; next: gmtalker prepare procedural {args.out}/mead --out records')
   return 0

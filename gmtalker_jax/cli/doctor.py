@@ -4,14 +4,13 @@ examples:
   gmtalker doctor
 """
 
-import importlib
 import importlib.metadata
 import os
 import platform
 import tempfile
 from collections.abc import Callable, Sequence
 
-from gmtalker_jax.cli import arguments
+from gmtalker_jax.cli import arguments, shipped
 
 _PACKAGES = ('jax', 'flax', 'distrax', 'orbax-checkpoint', 'grain', 'tensorflow-datasets', 'av')
 
@@ -84,7 +83,7 @@ def _voice() -> str:
 
 
 def _landmarker() -> str:
-  landmarker = importlib.import_module('data_pipelines.landmarker')
+  landmarker = shipped.module('data_pipelines.landmarker')
   return (landmarker.__doc__ or '').splitlines()[0]
 
 

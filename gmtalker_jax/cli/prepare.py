@@ -17,7 +17,7 @@ shows the fitted head over the frames.
 
 from collections.abc import Sequence
 
-from gmtalker_jax.cli import arguments
+from gmtalker_jax.cli import arguments, shipped
 
 KINDS = ('mead', 'lrs3', 'folder', 'procedural')
 
@@ -39,11 +39,9 @@ def main(argv: Sequence[str]) -> int:
   add('--overwrite', action='store_true', help='replace --out if it exists')
   args = parser.read(argv)
 
-  from data_pipelines import prepare
-  from data_pipelines import report as reports
   from gmtalker_jax.data import speech
 
-  report = prepare.prepare(
+  report = shipped.module('data_pipelines.prepare').prepare(
     args.kind,
     args.source,
     args.out,
@@ -53,6 +51,6 @@ def main(argv: Sequence[str]) -> int:
     workers=args.workers,
     overwrite=args.overwrite,
   )
-  print(reports.summary(report))
+  print(shipped.module('data_pipelines.report').summary(report))
   print(f'details: {args.out}/report.json and {args.out}/contact_sheet.jpg')
   return 0

@@ -7,18 +7,18 @@ examples:
 
   --config=FILE[:VARIANT]  a file of yours, or one that ships (configs/expression.py, motion.py,
                            portrait.py); variants: none = full size, demo = minutes, smoke = seconds
+                           in yours, `from . import base` is the shipped configs/base.py
   --workdir=DIR            everything is written here; run the same command again to go on
   --config.NAME=VALUE      override, e.g. --config.optimizers.generator.rate=3e-4
 """
 
-import importlib
 import os
 import re
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from gmtalker_jax.cli import arguments, shipped
 from gmtalker_jax.core.errors import InputError, did_you_mean
 
 
@@ -49,37 +49,40 @@ def read_flags(argv: Sequence[str]) -> tuple[Any, str]:
   from absl import flags
   from ml_collections import config_flags
 
-  argv = ['gmtalker train', *map(_find_config, argv)]
+  parser = arguments.Parser('train', __doc__ or '')
+  parser.add_argument('--config', '-config')
+  known, rest = parser.parse_known_args(argv)
   values = flags.FlagValues()  # our own: nobody else's flags are ours
-  config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=argv)
   flags.DEFINE_string('workdir', None, 'Where everything is written.', flag_values=values)
+  if not known.config:
+    raise InputError('got no --config; see `gmtalker train --help`')
+  path, *variant = known.config.split(':', 1)
+  path = _find_config(path)
+  argv = ['gmtalker train', *rest]
   try:
-    with warnings.catch_warnings():
-      # ml_collections loads config files in a way that Python is about to give up.
-      warnings.filterwarnings('ignore', 'the load_module', DeprecationWarning)
-      rest = values(argv)[1:]
+    config = shipped.config_module(path).get_config(*variant)
+    config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=argv)
+    rest = values(argv)[1:]
     config, workdir = values.config, values.workdir
   except Exception as error:  # absl and ml_collections raise whatever a config file raises
     raise InputError(_reason(error)) from None
   if rest:
     raise InputError(f'got the argument {rest[0]!r}, expected --NAME=VALUE only')
-  for name, value in (('config', config), ('workdir', workdir)):
-    if not value:
-      raise InputError(f'got no --{name}; see `gmtalker train --help`')
+  if not workdir:
+    raise InputError('got no --workdir; see `gmtalker train --help`')
   return config, workdir
 
 
-def _find_config(argument: str) -> str:
-  """Points --config at the file that ships, where there is none of that name here."""
-  match = re.fullmatch(r'--?config=([^:]+)(:.*)?', argument)
-  if not match or os.path.exists(match[1]):
-    return argument
-  folder = os.path.dirname(importlib.import_module('configs').__file__ or '')
-  name = os.path.basename(match[1])
-  shipped = sorted(f for f in os.listdir(folder) if f.endswith('.py') and not f.startswith('_'))
-  if os.path.dirname(match[1]) in ('', 'configs') and name in shipped:
-    return f'--config={os.path.join(folder, name)}{match[2] or ""}'
-  raise InputError(f'got the config {match[1]!r}, which is no file{did_you_mean(name, shipped)}')
+def _find_config(path: str) -> str:
+  """The file `path`, or the one that ships, where there is none of that name here."""
+  if os.path.exists(path):
+    return path
+  folder = os.path.dirname(shipped.module('configs').__file__ or '')
+  name = os.path.basename(path)
+  known = sorted(f for f in os.listdir(folder) if f.endswith('.py') and not f.startswith('_'))
+  if os.path.dirname(path) in ('', 'configs') and name in known:
+    return os.path.join(folder, name)
+  raise InputError(f'got the config {path!r}, which is no file{did_you_mean(name, known)}')
 
 
 def _reason(error: Exception) -> str:

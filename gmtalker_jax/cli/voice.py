@@ -7,7 +7,7 @@ examples:
 
 from collections.abc import Sequence
 
-from gmtalker_jax.cli import arguments
+from gmtalker_jax.cli import arguments, shipped
 
 
 def main(argv: Sequence[str]) -> int:
@@ -22,10 +22,11 @@ def main(argv: Sequence[str]) -> int:
   add('--out', default='voice.wav', metavar='FILE')
   args = parser.read(argv)
 
-  from data_pipelines.procedural import people, voice
   from gmtalker_jax.data import schema
   from gmtalker_jax.io import audio
 
+  people = shipped.module('data_pipelines.procedural.people')
+  voice = shipped.module('data_pipelines.procedural.voice')
   person = people.people(args.person + 1, args.seed)[args.person]
   how = voice.prosody(args.emotion, args.level)
   wave = voice.speak(args.text, person.voice, how).audio

@@ -5,7 +5,7 @@ import tiny_talker
 
 from gmtalker_jax.cli.main import main
 from gmtalker_jax.data import schema
-from gmtalker_jax.inference import talker as talkers
+from gmtalker_jax.inference import bundling
 from gmtalker_jax.io import audio, video
 
 

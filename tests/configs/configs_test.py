@@ -116,7 +116,8 @@ def test_a_missing_key_is_named(name):
     values = config[section] if section else config
     key = key or min(values)
     del values[key]
-    with pytest.raises(InputError, match=rf'got no config\.{f"{section}." if section else ""}{key}'):
+    place = f'{section}.{key}' if section else key
+    with pytest.raises(InputError, match=rf'got no config\.{place}'):
       run.read(config)
 
 

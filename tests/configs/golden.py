@@ -1,6 +1,6 @@
 """Writes golden.json anew: every number of every config. Look at the difference before you commit.
 
-    python -m tests.configs.golden
+python -m tests.configs.golden
 """
 
 import importlib

@@ -43,7 +43,8 @@ def unbroken(tmp_path_factory):
 
 
 def finish(directory):
-  return loop_test.fit(directory, schedule=loop.Schedule(STEPS, save_every=2, eval_every=0, log_every=1))[0]
+  schedule = loop.Schedule(STEPS, save_every=2, eval_every=0, log_every=1)
+  return loop_test.fit(directory, schedule=schedule)[0]
 
 
 def test_killed_in_the_middle_of_saves_it_ends_with_the_same_bits(tmp_path, unbroken):

@@ -19,7 +19,5 @@ class Data(settings_lib.Data):
 def open_examples(settings: Settings) -> clips.Examples:
   """Opens the records of a run."""
   found = clips.open_clips(settings)
-  example = partial(
-    windows.motion, frames=settings.data.frames, statistics=found.source.statistics
-  )
+  example = partial(windows.motion, frames=settings.data.frames, statistics=found.source.statistics)
   return clips.windows(settings, found, example)

@@ -41,7 +41,7 @@ class ExpressionBatch:
   emotion: jax.Array  # [B, K] weights on the simplex, never all zero
   labelled: (
     jax.Array
-  )  # [B] 1 = `emotion` is the clip's label; 0 = it was drawn, see data/emotion.py
+  )  # [B] 1 = `emotion` is a label, 0 = it was drawn (data/emotion.py)
   subject: jax.Array  # [B] int32, index of the training person
   mask: jax.Array  # [B, T] 1 = a real frame
 

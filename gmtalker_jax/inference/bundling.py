@@ -1,4 +1,4 @@
-"""From three trained work directories to a talker, and from a talker to a directory that travels."""
+"""From three trained work directories to a talker, and from a talker to a folder that travels."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -108,8 +108,8 @@ def check_latent(expression: Generator, portrait: Generator | Painter) -> None:
   made, painter = expression.module.latent_dim, portrait.module
   if painter.zgm_injection != 'none' and painter.latent_dim != made:
     raise InputError(
-      f'got an expression latent of {made} and a portrait that takes {painter.latent_dim}, expected '
-      'the same; train the portrait with config.data.expression_workdir of this expression'
+      f'got an expression latent of {made} and a portrait that takes {painter.latent_dim}, '
+      'expected the same; train the portrait with config.data.expression_workdir of this expression'
     )
 
 

@@ -1,6 +1,7 @@
 """Opening records: what the examples of all stages have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from gmtalker_jax.data import batches, source
@@ -20,7 +21,7 @@ class Examples(NamedTuple):
   statistics: Statistics
   fingerprint: str
   about: dict[str, Any]  # fields of io.workdir.About
-  assets: dict[str, Any] = {}  # what else the objective needs from a disk
+  assets: Mapping[str, Any] = MappingProxyType({})  # what else the objective needs from a disk
 
 
 class Clips(NamedTuple):

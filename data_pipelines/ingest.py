@@ -13,8 +13,9 @@ from data_pipelines import lag as lags
 from data_pipelines import track as tracking
 from data_pipelines.landmarker import Landmarker
 from data_pipelines.sources import ClipSource
+from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data import schema, speech
+from gmtalker_jax.data import schema
 from gmtalker_jax.io import audio, video
 
 MIN_SECONDS = 0.4
@@ -214,7 +215,8 @@ def _aligned(wave: np.ndarray, first: int, frames: int) -> tuple[np.ndarray, int
 
 
 def _record(source: ClipSource, encoder: str, wave: np.ndarray, frames: int, lag: float) -> dict:
-  features = speech.encode(wave, encoder)
+  opened = speech.open(encoder)
+  features = opened.encode(wave)
   assert len(features) == frames * schema.SPEECH_PER_FRAME
   return {
     'id': source.id,
@@ -224,7 +226,7 @@ def _record(source: ClipSource, encoder: str, wave: np.ndarray, frames: int, lag
     'level': source.level,
     'view': source.view,
     'layout': 'arkit',
-    'speech_encoder': encoder,
+    'speech_encoder': opened.identity,
     'speech': features.astype(np.float16),
     'audio_lag': np.float32(lag),
     'frames': [],

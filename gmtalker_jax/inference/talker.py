@@ -12,9 +12,10 @@ from flax import linen as nn
 from flax import traverse_util
 from flax.errors import FlaxError
 
+from gmtalker_jax import speech
 from gmtalker_jax.core import rng
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data import schema, speech, statistics
+from gmtalker_jax.data import schema, statistics
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.io import bundles, heads, workdir
 from gmtalker_jax.models.expression import ExpressionGenerator
@@ -135,7 +136,7 @@ def _generator(
 
 def _check_together(about: Mapping[str, workdir.About]) -> None:
   encoders = {name: about[name].speech_encoder for name in ('expression', 'motion')}
-  if len(set(encoders.values())) > 1:
+  if not speech.same(*encoders.values()):
     raise InputError(f'got generators of different speech encoders {encoders}; prepare both alike')
   for name, one in about.items():
     if one.layout != 'arkit' or one.emotions != schema.EMOTIONS:

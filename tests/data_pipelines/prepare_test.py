@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from data_pipelines import prepare, report
+from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source
 from gmtalker_jax.face import render
@@ -92,6 +93,7 @@ def test_a_folder_with_every_fault(tmp_path, clips, film, coefficients):
   ann, bob = records['ann_good'], records['bob_good']
   assert ann['expression'].shape == (FRAMES, 50)
   assert ann['speech'].shape[0] == 2 * FRAMES
+  assert ann['speech_encoder'] == speech.open().identity
   assert np.shape(ann['frames']) == np.shape(ann['renderings']) == (FRAMES, 64, 64, 3)
   assert len(bob['frames']) == 0
   yaw = np.corrcoef(ann['motion'][:, 1], coefficients.motion[:, 1])[0, 1]

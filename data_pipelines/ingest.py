@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 
+from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data import schema, speech
+from gmtalker_jax.data import schema
 from gmtalker_jax.io import audio, video
 
 from . import fit as fitting
@@ -215,7 +216,8 @@ def _aligned(wave: np.ndarray, first: int, frames: int) -> tuple[np.ndarray, int
 
 
 def _record(source: ClipSource, encoder: str, wave: np.ndarray, frames: int, lag: float) -> dict:
-  features = speech.encode(wave, encoder)
+  opened = speech.open(encoder)
+  features = opened.encode(wave)
   assert len(features) == frames * schema.SPEECH_PER_FRAME
   return {
     'id': source.id,
@@ -225,7 +227,7 @@ def _record(source: ClipSource, encoder: str, wave: np.ndarray, frames: int, lag
     'level': source.level,
     'view': source.view,
     'layout': 'arkit',
-    'speech_encoder': encoder,
+    'speech_encoder': opened.identity,
     'speech': features.astype(np.float16),
     'audio_lag': np.float32(lag),
     'frames': [],

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError, check_choice, did_you_mean
-from gmtalker_jax.data import speech
 from gmtalker_jax.face import render
 from gmtalker_jax.io import files, video
 from gmtalker_jax.io.heads import load_head
@@ -71,7 +71,7 @@ def prepare(
     kind: a key of `sources.KINDS`.
     src: the folder.
     out: a new folder for records/, report.json and contact_sheet.jpg.
-    encoder: speech features, see data/speech.py.
+    encoder: speech features, see speech/__init__.py.
     with_frames: keep photographs and renderings of everyone (True) or of one subject (a name).
     size: pixels of those pictures.
     workers: processes; None = as many as there are cores, at most 2.
@@ -86,7 +86,7 @@ def prepare(
   """
   src, out = Path(src), Path(out)
   _check(kind, out, size, overwrite)
-  speech.dimension(encoder)
+  speech.open(encoder)
   clips, problems = sources.KINDS[kind](src)
   _check_subject(with_frames, clips)
   with files.replacing_folder(out) as work:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from data_pipelines import build
 from data_pipelines.procedural import corpus, perform
 from data_pipelines.procedural.corpus import Clip
-from gmtalker_jax.data import speech
+from gmtalker_jax import speech
 
 
 def record(clip: Clip, seed: int, encoder: str) -> dict[str, Any]:
@@ -31,6 +31,7 @@ def record(clip: Clip, seed: int, encoder: str) -> dict[str, Any]:
   chance = zlib.crc32(clip.path.encode()) + seed
   done = perform.perform(clip.person, clip.text, clip.emotion, clip.level, chance)
   audio = microphone(done.audio, np.random.default_rng(chance))
+  opened = speech.open(encoder)
   return {
     'id': clip.path.replace('/', '_'),
     'dataset': 'procedural',
@@ -39,8 +40,8 @@ def record(clip: Clip, seed: int, encoder: str) -> dict[str, Any]:
     'level': clip.level,
     'view': 'front',
     'layout': 'arkit',
-    'speech_encoder': encoder,
-    'speech': speech.encode(audio, encoder).astype(np.float16),
+    'speech_encoder': opened.identity,
+    'speech': opened.encode(audio).astype(np.float16),
     'expression': done.expression,
     'motion': done.motion,
     'valid': np.ones(len(done.motion), np.float32),

@@ -39,9 +39,7 @@ class ExpressionBatch:
   expression: jax.Array  # [B, T, E]
   speech: jax.Array  # [B, 2T, D]
   emotion: jax.Array  # [B, K] weights on the simplex, never all zero
-  labelled: (
-    jax.Array
-  )  # [B] 1 = `emotion` is a label, 0 = it was drawn (data/emotion.py)
+  labelled: jax.Array  # [B] 1 = `emotion` is a label, 0 = it was drawn (data/emotion.py)
   subject: jax.Array  # [B] int32, index of the training person
   mask: jax.Array  # [B, T] 1 = a real frame
 

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 
 from data_pipelines import build
-from gmtalker_jax.data import schema, speech
+from gmtalker_jax import speech
+from gmtalker_jax.data import schema
 
 
 def write(folder, encoder: str, clips: int = 8, frames: int = 12, size: int = 64) -> str:

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gmtalker_jax.data import speech, statistics
+from gmtalker_jax import speech
+from gmtalker_jax.data import statistics
 from gmtalker_jax.inference.talker import Generator, Painter, Talker
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.models.expression import ExpressionGenerator

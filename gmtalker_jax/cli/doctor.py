@@ -70,10 +70,11 @@ def _head() -> str:
 def _speech() -> str:
   import numpy as np
 
-  from gmtalker_jax.data import speech
+  from gmtalker_jax import speech
 
-  rows = speech.encode(np.zeros(16_000, np.float32))
-  return f'{speech.DEFAULT}, {rows.shape[1]} features'
+  encoder = speech.open()
+  rows = encoder.encode(np.zeros(16_000, np.float32))
+  return f'{encoder.identity}, {rows.shape[1]} features'
 
 
 def _voice() -> str:

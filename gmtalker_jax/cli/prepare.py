@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
   add('kind', choices=KINDS, help='how the folder is laid out')
   add('source', metavar='SRC')
   add('--out', required=True, metavar='DIR', help='records, report.json, contact_sheet.jpg')
-  add('--encoder', metavar='NAME', help='speech features, see data/speech.py')
+  add('--encoder', metavar='NAME', help='speech features, see speech/__init__.py')
   add(
     '--frames', nargs='?', const=True, default=False, metavar='SUBJECT',
     help='keep photographs and renderings too (of one person): what the portrait stage needs',
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
   add('--overwrite', action='store_true', help='replace --out if it exists')
   args = parser.read(argv)
 
-  from gmtalker_jax.data import speech
+  from gmtalker_jax import speech
 
   report = shipped.module('data_pipelines.prepare').prepare(
     args.kind,

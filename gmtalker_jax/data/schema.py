@@ -79,7 +79,7 @@ RECORD = {
   'level': Field((), 'int32', '1..3, 0 where unknown'),
   'view': Field((), 'text', 'MEAD view, "front" elsewhere'),
   'layout': Field((), 'text', 'a key of LAYOUTS'),
-  'speech_encoder': Field((), 'text', 'what made `speech`, see data/speech.py'),
+  'speech_encoder': Field((), 'text', 'what made `speech`: NAME@DIGEST, see speech/__init__.py'),
   'speech': Field((None, None), 'float16', '[2T, D] speech features at 50 Hz'),
   'expression': Field((None, None), 'float32', '[T, E] blendshape weights'),
   'motion': Field((None, None), 'float32', '[T, M] see MOTION_NAMES'),

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source, windows
-from gmtalker_jax.data import speech as speech_encoders
 from gmtalker_jax.evaluation import baselines, embedding, geometry, metrics
 from gmtalker_jax.evaluation.classifier import EmotionClassifier
 from gmtalker_jax.inference import speak, timeline
@@ -145,7 +145,7 @@ def path_metrics(talker: Talker, record: Mapping[str, Any], steps: int = 8) -> d
 
 def silence_metrics(talker: Talker, seeds: int = 5) -> dict[str, float]:
   """How far the mouth is open while nothing is heard for a second."""
-  rows = speech_encoders.encode(np.zeros(schema.SAMPLE_RATE, np.float32), talker.speech_encoder)
+  rows = speech.encode(np.zeros(schema.SAMPLE_RATE, np.float32), talker.speech_encoder)
   weights = timeline.parse('neutral', 1.0, schema.FRAME_RATE)
   jaws = [
     speak.generate_expression(talker, rows, weights, seed)[0][:, metrics.JAW_OPEN].mean()
@@ -229,7 +229,7 @@ def _open(talker: Talker, directory: str, split: str, limit: int | None = None) 
   if len(records) < 2:
     raise InputError(f'got {len(records)} clips in {split!r} of {directory!r}, expected 2 or more')
   encoder = records[0]['speech_encoder']
-  if encoder != talker.speech_encoder:
+  if not speech.same(encoder, talker.speech_encoder):
     raise InputError(
       f'got records on {encoder!r}, expected {talker.speech_encoder!r} as the talker; prepare again'
     )

@@ -7,6 +7,7 @@ import numpy as np
 from flax import linen as nn
 from flax import traverse_util
 
+from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.inference.talker import Generator, Painter, Talker, check_latent, generator_of
@@ -82,7 +83,7 @@ def hyperparameters(module: nn.Module) -> dict[str, Any]:
 
 def _check_together(about: Mapping[str, workdir.About]) -> None:
   encoders = {name: about[name].speech_encoder for name in ('expression', 'motion')}
-  if len(set(encoders.values())) > 1:
+  if not speech.same(*encoders.values()):
     raise InputError(f'got generators of different speech encoders {encoders}; prepare both alike')
   for name, one in about.items():
     if one.layout != 'arkit' or one.emotions != schema.EMOTIONS:

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gmtalker_jax import speech
 from gmtalker_jax.core import rng
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data import schema, speech
+from gmtalker_jax.data import schema
 from gmtalker_jax.face.render import render_frames
 from gmtalker_jax.inference.talker import Talker
 from gmtalker_jax.types import Coefficients

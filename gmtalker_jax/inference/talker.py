@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
+from gmtalker_jax import speech
 from gmtalker_jax.core import rng, trees
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data import schema, speech, statistics
+from gmtalker_jax.data import schema, statistics
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.io import bundles, heads, workdir
 from gmtalker_jax.stages import STAGES

@@ -32,7 +32,7 @@ class About(NamedTuple):
   subjects: tuple[str, ...]  # training people; a subject's index is its place here
   emotions: tuple[str, ...]  # component k of a mixture is emotion k
   layout: str  # a key of schema.LAYOUTS
-  speech_encoder: str  # see data/speech.py
+  speech_encoder: str  # see speech/__init__.py
   subject: str = ''  # portrait: the person it shows
   identity: list[float] | None = None  # portrait: the identity coefficients [I] of that person
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from data_pipelines import prepare, report
+from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source
 from gmtalker_jax.face import render
@@ -98,6 +99,7 @@ def test_a_folder_with_every_fault(tmp_path, clips, film, coefficients):
   assert ann['speech'].shape[0] == 2 * FRAMES
   photographs, renderings = (pictures(ann[name]) for name in ('frames', 'renderings'))
   assert photographs.shape == renderings.shape == (FRAMES, 64, 64, 3)
+  assert ann['speech_encoder'] == speech.open().identity
   assert len(bob['frames']) == 0
   yaw = np.corrcoef(ann['motion'][:, 1], coefficients.motion[:, 1])[0, 1]
   assert yaw > 0.98

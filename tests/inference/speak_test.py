@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import tiny_talker
 
+from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data import schema, speech
+from gmtalker_jax.data import schema
 from gmtalker_jax.inference import speak, timeline
 
 RNG = np.random.default_rng(0)

@@ -1,12 +1,11 @@
 """The table of encoders, and how one is opened by its spelling."""
 
-import difflib
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.speech import loudness
 from gmtalker_jax.speech.embedding import SPEECH_EMBEDDING
 from gmtalker_jax.speech.encoder import Encoder, digest
@@ -95,12 +94,7 @@ def _parse(encoder: str) -> _Spelling:
 
 
 def _known(name: str) -> Encoder:
-  if name not in ENCODERS:
-    near = difflib.get_close_matches(name, ENCODERS, 1)
-    hint = f'did you mean {near[0]!r}?' if near else 'choose one'
-    raise InputError(
-      f"got speech encoder {name!r}, expected {' or '.join(ENCODERS)}, joined with '+'; {hint}"
-    )
+  check_choice("speech encoder (joined with '+')", name, ENCODERS)
   return ENCODERS[name]
 
 

@@ -59,7 +59,8 @@ class FeedForward(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """[..., width] -> [..., width]."""
-    return nn.Dense(self.width)(nn.gelu(nn.Dense(4 * self.width)(x)))
+    x = nn.gelu(nn.Dense(4 * self.width, name='expand')(x))
+    return nn.Dense(self.width, name='contract')(x)
 
 
 class EncoderBlock(nn.Module):
@@ -69,12 +70,17 @@ class EncoderBlock(nn.Module):
   heads: int
 
   @nn.compact
-  def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
-    """x [B, N, width], bias [1 | B, heads, N, N] -> [B, N, width]."""
-    attention = Attention(self.width, self.heads)
-    y = nn.LayerNorm()(x)
-    x = x + attention(y, attention.memory(y), bias)
-    return x + FeedForward(self.width)(nn.LayerNorm()(x))
+  def __call__(self, x: jax.Array, bias: jax.Array, given: jax.Array | None = None) -> jax.Array:
+    """x [B, N, width], bias [1 | B, heads, N, G + N] -> [B, N, width].
+
+    `given` [B, G, width] are tokens that x sees in front of its own and that stay as they are.
+    """
+    attention = Attention(self.width, self.heads, name='attention')
+    y = nn.LayerNorm(name='attention_norm')(x)
+    seen = y if given is None else jnp.concatenate([given, y], axis=1)
+    x = x + attention(y, attention.memory(seen), bias)
+    y = nn.LayerNorm(name='feed_norm')(x)
+    return x + FeedForward(self.width, name='feed_forward')(y)
 
 
 class Encoder(nn.Module):
@@ -93,9 +99,9 @@ class Encoder(nn.Module):
     x = x + periodic(jnp.arange(x.shape[1]), self.width, self.period)[None]
     x = nn.Dropout(self.dropout)(x, deterministic=not self.has_rng('dropout'))
     bias = distance_bias(x.shape[1], self.heads, self.reach)[None] + mask_bias(mask)
-    for _ in range(self.layers):
-      x = EncoderBlock(self.width, self.heads)(x, bias)
-    return nn.LayerNorm()(x)
+    for i in range(self.layers):
+      x = EncoderBlock(self.width, self.heads, name=f'blocks_{i}')(x, bias)
+    return nn.LayerNorm(name='norm')(x)
 
 
 class FrameTokens(nn.Module):
@@ -124,11 +130,12 @@ class SpeechTokens(nn.Module):
   def __call__(self, speech: jax.Array, mask: jax.Array) -> jax.Array:
     """speech [B, 2T, D], mask [B, T] -> [B, 2T, width]."""
     rows = jnp.repeat(mask, 2, axis=1)
-    x = nn.Dense(self.width)(blank(speech, rows))
-    for _ in range(self.layers):
-      y = jnp.pad(blank(nn.LayerNorm()(x), rows), ((0, 0), (1, 1), (0, 0)))
+    x = nn.Dense(self.width, name='project')(blank(speech, rows))
+    for i in range(self.layers):
+      y = nn.LayerNorm(name=f'norms_{i}')(x)
+      y = jnp.pad(blank(y, rows), ((0, 0), (1, 1), (0, 0)))
       taps = jnp.concatenate([y[:, :-2], y[:, 1:-1], y[:, 2:]], axis=-1)
-      x = x + nn.gelu(nn.Dense(self.width)(taps))
+      x = x + nn.gelu(nn.Dense(self.width, name=f'taps_{i}')(taps))
     return x
 
 
@@ -140,7 +147,8 @@ class AttentionPooling(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
     """x [B, T, width], mask [B, T] -> [B, width]."""
-    scores = nn.Dense(1)(jnp.tanh(nn.Dense(self.width)(x)))[..., 0]
+    hidden = jnp.tanh(nn.Dense(self.width, name='hidden')(x))
+    scores = nn.Dense(1, name='score')(hidden)[..., 0]
     weights = jax.nn.softmax(jnp.where(mask > 0, scores, BLOCKED), axis=-1)
     return jnp.einsum('bt,btw->bw', weights, blank(x, mask))
 

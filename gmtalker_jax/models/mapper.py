@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from gmtalker_jax.core.distributions import Gaussian
-from gmtalker_jax.models.layers import Attention, FeedForward
+from gmtalker_jax.models.layers import EncoderBlock
 
 
 class MLPMapper(nn.Module):
@@ -18,8 +18,8 @@ class MLPMapper(nn.Module):
   @nn.compact
   def __call__(self, w: jax.Array) -> Gaussian:
     """w [B, w_dim] -> means and log-variances [B, K, Z]."""
-    x = nn.gelu(nn.Dense(self.width)(w))
-    x = nn.gelu(nn.Dense(self.width)(x))
+    x = nn.gelu(nn.Dense(self.width, name='hidden_0')(w))
+    x = nn.gelu(nn.Dense(self.width, name='hidden_1')(x))
     shape = (self.components, self.latent)
     mean = nn.DenseGeneral(shape, bias_init=_spread, name='mean')(x)
     return Gaussian(mean, _log_variance(nn.DenseGeneral(shape, name='log_variance')(x)))
@@ -37,16 +37,13 @@ class TransformerMapper(nn.Module):
   @nn.compact
   def __call__(self, w: jax.Array) -> Gaussian:
     """w [B, w_dim] -> means and log-variances [B, K, Z]."""
-    token = nn.Dense(self.width)(w)[:, None]
+    token = nn.Dense(self.width, name='token')(w)[:, None]
     queries = self.param('queries', nn.initializers.normal(1.0), (self.components, self.width))
     x = jnp.broadcast_to(queries[None], (w.shape[0], *queries.shape))
     free = jnp.zeros((1, self.heads, self.components, self.components + 1))
-    for _ in range(self.layers):
-      attention = Attention(self.width, self.heads)
-      y = nn.LayerNorm()(x)
-      x = x + attention(y, attention.memory(jnp.concatenate([token, y], axis=1)), free)
-      x = x + FeedForward(self.width)(nn.LayerNorm()(x))
-    x = nn.LayerNorm()(x)
+    for i in range(self.layers):
+      x = EncoderBlock(self.width, self.heads, name=f'blocks_{i}')(x, free, token)
+    x = nn.LayerNorm(name='norm')(x)
     # One bias per component, spread as in the MLP, so that the components start apart.
     bias = self.param('bias', _spread, (self.components, self.latent))
     mean = nn.Dense(self.latent, use_bias=False, name='mean')(x) + bias[None]

@@ -32,11 +32,12 @@ class Conditioner(nn.Module):
   @nn.compact
   def __call__(self, unchanged: jax.Array, speech: jax.Array | None, mask: jax.Array):
     """unchanged [B, L, C2], speech [B, L, W] or None, mask [B, L] -> two of [B, L, channels]."""
-    x = nn.Dense(self.width)(blank(unchanged, mask))
+    x = nn.Dense(self.width, name='unchanged_in')(blank(unchanged, mask))
     if speech is not None:
-      x = x + nn.Dense(self.width)(speech)
-    x = layers.Encoder(self.width, self.heads, self.layers, self.period)(x, mask)
-    out = nn.Dense(2 * self.channels, kernel_init=nn.initializers.zeros)(x)
+      x = x + nn.Dense(self.width, name='speech_in')(speech)
+    encoder = layers.Encoder(self.width, self.heads, self.layers, self.period, name='encoder')
+    head = nn.Dense(2 * self.channels, kernel_init=nn.initializers.zeros, name='head')
+    out = head(encoder(x, mask))
     log_scale, shift = jnp.split(out, 2, axis=-1)
     return 2.0 * jnp.tanh(log_scale / 2.0), shift
 

@@ -225,7 +225,8 @@ class FromRGB(nn.Module):
   @nn.compact
   def __call__(self, image: jax.Array) -> jax.Array:
     """Returns [B, H, W, features]."""
-    return Conv(self.features, 1, activation=self.activation, dtype=self.dtype)(haar(image))
+    settings: dict[str, Any] = {'activation': self.activation, 'dtype': self.dtype}
+    return Conv(self.features, 1, name='conv', **settings)(haar(image))
 
 
 class ConvBlock(nn.Module):
@@ -239,8 +240,8 @@ class ConvBlock(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """Returns [B, H/2, W/2, features]."""
     settings: dict[str, Any] = {'activation': self.activation, 'dtype': self.dtype}
-    x = Conv(x.shape[-1], **settings)(x)
-    return Conv(self.features, down=True, **settings)(x)
+    x = Conv(x.shape[-1], name='conv', **settings)(x)
+    return Conv(self.features, down=True, name='conv_down', **settings)(x)
 
 
 # Convolutions: [B, H, W, I] with weights [k, k, I, O].

@@ -15,6 +15,7 @@ from data_pipelines.landmarker import Landmarker
 from data_pipelines.sources import ClipSource
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, speech
+from gmtalker_jax.face.landmark_model import LandmarkModel
 from gmtalker_jax.io import audio, video
 
 MIN_SECONDS = 0.4
@@ -55,7 +56,7 @@ class Tools(NamedTuple):
   """What every clip needs; made once per process."""
 
   landmarker: Landmarker
-  model: fitting.LandmarkModel
+  model: LandmarkModel
   encoder: str
 
 
@@ -279,7 +280,7 @@ def _picture_shape(source: ClipSource) -> tuple[int, int]:
     raise Rejected('damaged_video', str(error)) from None
 
 
-def _truth_landmarks(model: fitting.LandmarkModel, record: dict) -> np.ndarray:
+def _truth_landmarks(model: LandmarkModel, record: dict) -> np.ndarray:
   at = schema.BLINKS[0]
   blink = record['motion'][:, schema.BLINK]
   weights = np.concatenate([record['expression'][:, :at], blink, record['expression'][:, at:]], 1)

@@ -19,11 +19,11 @@ import numpy as np
 from tqdm import tqdm
 
 from data_pipelines import build, contact_sheet, ingest, report, sources
-from data_pipelines import fit as fitting
 from data_pipelines.landmarker import Landmarker
 from gmtalker_jax.core.errors import InputError, check_choice, did_you_mean
 from gmtalker_jax.data import speech
 from gmtalker_jax.face import render
+from gmtalker_jax.face.landmark_model import LandmarkModel
 from gmtalker_jax.io import files, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
@@ -156,7 +156,7 @@ def work_on(task: Task) -> Done:
 
 @functools.cache
 def _tools(encoder: str) -> ingest.Tools:
-  model = fitting.LandmarkModel.of(_head())
+  model = LandmarkModel.of(_head())
   return ingest.Tools(Landmarker(), model, encoder)
 
 

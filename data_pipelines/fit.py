@@ -19,6 +19,7 @@ import numpy as np
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera
 from gmtalker_jax.face import landmarks as names
+from gmtalker_jax.face.landmark_model import LandmarkModel
 
 FOCAL, DISTANCE = camera.DEFAULT  # image widths, head widths
 _WEIGHTS = {'silhouette': 0.3, 'lips': 2.0, 'lids': 2.0, 'other': 1.0}
@@ -34,33 +35,6 @@ _KEY_FRAMES = 24  # frames that the identity is fitted to
 _CHUNK = 64  # frames solved at once: bounds the memory
 
 _BLINK = list(schema.BLINKS)
-
-
-class LandmarkModel(NamedTuple):
-  """The head at its landmarks: mean [N, 3], identity [I, N, 3], expression [52, N, 3], eyes [2, 3].
-
-  Lengths are head widths; `eyes` are the centres of the left and right eyeball; `weights` [N] say
-  how much each landmark counts.
-  """
-
-  mean: np.ndarray
-  identity: np.ndarray
-  expression: np.ndarray
-  eyes: np.ndarray
-  weights: np.ndarray
-
-  @classmethod
-  def of(cls, head) -> 'LandmarkModel':
-    """Reads the 478 landmarks of a `face.morphable.Head`."""
-    corners = np.asarray(head.triangles)[np.asarray(head.landmark_triangle)]
-    weights = np.asarray(head.landmark_barycentric, np.float32)[..., None]
-
-    def at_landmarks(vertices) -> np.ndarray:
-      return (np.asarray(vertices, np.float32)[..., corners, :] * weights).sum(-2)
-
-    arrays = (at_landmarks(a) for a in (head.mean, head.identity, head.expression))
-    groups = np.asarray(head.triangle_group)[np.asarray(head.landmark_triangle)]
-    return cls(*arrays, np.asarray(head.eye_centre, np.float32), _weights(groups == 0))
 
 
 class Fit(NamedTuple):
@@ -98,12 +72,12 @@ def fit(model: LandmarkModel, points: np.ndarray, scores: np.ndarray, iterations
   points, scores = points.astype(np.float32), calibrate_blinks(scores.astype(np.float32))
   key = np.unique(np.linspace(0, len(points) - 1, _KEY_FRAMES).astype(int))
   identity, offset = _fit_person(model, points[key], scores[key])
-  neutral = model.mean + np.tensordot(identity, model.identity, 1)
+  neutral = model.neutral(identity)
   moved = neutral + offset
   parts = []
   for start in range(0, len(points), _CHUNK):
     some = slice(start, start + _CHUNK)
-    pose = initial_pose(moved, points[some], model.weights)
+    pose = initial_pose(moved, points[some], landmark_weights(model))
     weights = _SCORE_GAIN * scores[some]
     for _ in range(iterations):
       pose, weights = _step(model, moved, pose, weights, points[some], scores[some])
@@ -153,12 +127,12 @@ def _fit_person(model, points, scores, iterations: int = 6) -> tuple[np.ndarray,
   """Identity [I] and landmark offsets [N, 3] from some frames; poses are refitted on the way."""
   identity = np.zeros(len(model.identity), np.float32)
   weights = _SCORE_GAIN * scores
-  pose = initial_pose(model.mean, points, model.weights)
+  pose = initial_pose(model.mean, points, landmark_weights(model))
   for _ in range(iterations):
-    neutral = model.mean + np.tensordot(identity, model.identity, 1)
+    neutral = model.neutral(identity)
     pose, weights = _step(model, neutral, pose, weights, points, scores, _MEAN_PRIOR)
     identity = _identity_step(model, identity, pose, weights, points)
-  neutral = model.mean + np.tensordot(identity, model.identity, 1)
+  neutral = model.neutral(identity)
   return identity, _mean_offset(model, neutral, pose, weights, points)
 
 
@@ -168,12 +142,12 @@ def _mean_offset(model, neutral, pose, weights, points) -> np.ndarray:
   placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
   off = (points - project(placed)) * (DISTANCE - placed[..., 2:]) / FOCAL
   off = np.einsum('tji,tnj->tni', pose.rotation[:, :2], off).mean(0)
-  return np.where(model.weights[:, None] > 0.5, off, 0)
+  return np.where(landmark_weights(model)[:, None] > 0.5, off, 0)
 
 
 def _identity_step(model, identity, pose, weights, points) -> np.ndarray:
   """One Gauss-Newton step of the shared identity; the pose of each frame is eliminated."""
-  neutral = model.mean + np.tensordot(identity, model.identity, 1)
+  neutral = model.neutral(identity)
   placed, residual, scale = _residuals(model, neutral, pose, weights, points)
   free = _pose_jacobian(placed, pose, scale)
   shared = _shape_jacobian(model.identity, placed, pose, scale)
@@ -214,7 +188,7 @@ def _residuals(model, neutral, pose, weights, points):
   shape = neutral + np.tensordot(weights, model.expression, 1)
   placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
   eyes = names.outer_eye_distance(neutral)
-  scale = model.weights * np.float32(DISTANCE / (FOCAL * eyes))
+  scale = landmark_weights(model) * np.float32(DISTANCE / (FOCAL * eyes))
   residual = (points - project(placed)) * scale[:, None]
   return placed, residual.reshape(len(points), -1), scale
 
@@ -291,9 +265,9 @@ def _rotation_of(vector: np.ndarray) -> np.ndarray:
 
 def landmarks(model: LandmarkModel, identity, blendshapes, motion) -> np.ndarray:
   """What the camera sees of a head [T, 478, 2], crop units: identity [I], [T, 52], [T, 12]."""
-  neutral = model.mean + np.tensordot(identity, model.identity, 1)
+  neutral = model.neutral(identity)
   shape = neutral + np.tensordot(blendshapes, model.expression, 1)
-  eyes = model.eyes + _eye_shift(model, neutral)
+  eyes = model.eye_centre + _eye_shift(model, neutral)
   gaze = motion[:, schema.GAZE]
   # The irises turn with the gaze; the head of `face` does the same with its eyeballs.
   for side, indices in enumerate(map(list, names.IRISES)):
@@ -328,10 +302,10 @@ def fit_gaze(model, neutral, shape, pose, points) -> np.ndarray:
   The iris is where the ray of its landmark meets the eyeball. The lids of the same eye tell how
   far the fit is off there, and the ray is moved by as much.
   """
-  eyes = model.eyes + _eye_shift(model, neutral)
+  eyes = model.eye_centre + _eye_shift(model, neutral)
   angles = []
   for side in range(2):
-    lids, iris = [k for k in names.EYELIDS[side] if model.weights[k]], names.IRISES[side][0]
+    lids, iris = [k for k in names.EYELIDS[side] if model.on_skin[k]], names.IRISES[side][0]
     placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
     off = (points[:, lids] - project(placed[:, lids])).mean(1)
     seen = points[:, iris] - off
@@ -380,15 +354,14 @@ def _eye_shift(model, neutral) -> np.ndarray:
   return np.stack([(neutral - model.mean)[list(indices)].mean(0) for indices in names.IRISES])
 
 
-def _weights(on_skin: np.ndarray) -> np.ndarray:
+def landmark_weights(model: LandmarkModel) -> np.ndarray:
   """Weight [478] of each landmark in the fit; 0 for irises, which belong to the gaze.
 
-  `on_skin` [478] says which landmarks lie on the skin of the head: a point of the lids that was
-  found on the eyeball would turn with it.
+  A point of the lids that was found on the eyeball would turn with it: it counts as little.
   """
   weights = np.full(names.COUNT, _WEIGHTS['other'], np.float32)
   weights[list(names.SILHOUETTE)] = _WEIGHTS['silhouette']
   weights[[*names.OUTER_LIPS, *names.INNER_LIPS]] = _WEIGHTS['lips']
   weights[[*names.EYELIDS[0], *names.EYELIDS[1]]] = _WEIGHTS['lids']
   weights[names.ON_SKIN :] = 0
-  return weights * on_skin
+  return weights * model.on_skin

@@ -11,6 +11,7 @@ import numpy as np
 from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
+from gmtalker_jax.face.landmark_model import LandmarkModel
 from gmtalker_jax.io import audio, video
 
 from . import fit as fitting
@@ -57,7 +58,7 @@ class Tools(NamedTuple):
   """What every clip needs; made once per process."""
 
   landmarker: Landmarker
-  model: fitting.LandmarkModel
+  model: LandmarkModel
   encoder: str
 
 
@@ -282,7 +283,7 @@ def _picture_shape(source: ClipSource) -> tuple[int, int]:
     raise Rejected('damaged_video', str(error)) from None
 
 
-def _truth_landmarks(model: fitting.LandmarkModel, record: dict) -> np.ndarray:
+def _truth_landmarks(model: LandmarkModel, record: dict) -> np.ndarray:
   at = schema.BLINKS[0]
   blink = record['motion'][:, schema.BLINK]
   weights = np.concatenate([record['expression'][:, :at], blink, record['expression'][:, at:]], 1)

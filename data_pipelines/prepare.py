@@ -21,12 +21,12 @@ from tqdm import tqdm
 from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError, check_choice, did_you_mean
 from gmtalker_jax.face import render
+from gmtalker_jax.face.landmark_model import LandmarkModel
 from gmtalker_jax.io import files, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
 from . import build, contact_sheet, ingest, report, sources
-from . import fit as fitting
 from .landmarker import Landmarker
 
 CONTACT_SHEET = 'contact_sheet.jpg'
@@ -157,7 +157,7 @@ def work_on(task: Task) -> Done:
 
 @functools.cache
 def _tools(encoder: str) -> ingest.Tools:
-  model = fitting.LandmarkModel.of(_head())
+  model = LandmarkModel.of(_head())
   return ingest.Tools(Landmarker(), model, encoder)
 
 

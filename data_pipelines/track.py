@@ -8,6 +8,7 @@ import numpy as np
 
 from gmtalker_jax.face import camera
 from gmtalker_jax.face import landmarks as names
+from gmtalker_jax.face.landmark_model import LandmarkModel
 
 from . import fit as fitting
 from .landmarker import Face, Landmarker, Region, region_of
@@ -90,7 +91,7 @@ def track(frames: Iterable[np.ndarray], landmarker: Landmarker) -> Track | None:
   return Track(landmarks, scores, valid, start, len(faces), crowd)
 
 
-def place(model: fitting.LandmarkModel, track: Track) -> Crop:
+def place(model: LandmarkModel, track: Track) -> Crop:
   """The square in which the head is as large and as central as the camera sees it at rest.
 
   Then the translations of the clip are about zero, and the head is about 0.43 of the side wide.
@@ -99,14 +100,14 @@ def place(model: fitting.LandmarkModel, track: Track) -> Crop:
   points = points[np.unique(np.linspace(0, len(points) - 1, _CROP_FRAMES).astype(int))]
   crop = Crop(points.mean((0, 1)), float(names.outer_eye_distance(points).max()) / 0.2)
   for _ in range(4):  # a fixed point: the perspective depends on the crop a little
-    pose = fitting.initial_pose(model.mean, crop.to_units(points), model.weights)
+    pose = fitting.initial_pose(model.mean, crop.to_units(points), fitting.landmark_weights(model))
     x, y, z = np.median(pose.translation, axis=0)
     side = crop.side * camera.DEFAULT.distance / (camera.DEFAULT.distance - z)
     crop = Crop(crop.centre + crop.head_width * np.array([x, -y]), float(side))
   return crop
 
 
-def fit_track(model: fitting.LandmarkModel, track: Track, crop: Crop) -> fitting.Fit:
+def fit_track(model: LandmarkModel, track: Track, crop: Crop) -> fitting.Fit:
   """Fits the valid frames of a track; in between, coefficients are interpolated."""
   valid = np.flatnonzero(track.valid)
   some = fitting.fit(model, crop.to_units(track.landmarks[valid]), track.scores[valid])

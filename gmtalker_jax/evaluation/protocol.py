@@ -8,8 +8,9 @@ import numpy as np
 from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source, windows
-from gmtalker_jax.evaluation import baselines, embedding, geometry, metrics
+from gmtalker_jax.evaluation import baselines, embedding, metrics
 from gmtalker_jax.evaluation.classifier import EmotionClassifier
+from gmtalker_jax.face.landmark_model import LandmarkModel
 from gmtalker_jax.inference import speak, timeline
 from gmtalker_jax.inference.talker import Talker
 
@@ -90,7 +91,7 @@ def expression_metrics(
     'mean face': [np.broadcast_to(mean, r['expression'].shape) for r in test],
     'truth': [r['expression'] for r in test],
   }
-  basis = geometry.LandmarkBasis.of(talker.head)
+  basis = LandmarkModel.of(talker.head)
   table = {name: _distances(basis, values, test) for name, values in candidates.items()}
   still = table['mean face']['mouth_lmd']
   ratio = table['talker']['mouth_lmd'] / still
@@ -258,9 +259,7 @@ def _fitted(rows: np.ndarray, length: int) -> np.ndarray:
   return np.resize(rows, (length, rows.shape[1])) if len(rows) < length else rows[:length]
 
 
-def _distances(
-  basis: geometry.LandmarkBasis, values: list[np.ndarray], test: Records
-) -> dict[str, float]:
+def _distances(basis: LandmarkModel, values: list[np.ndarray], test: Records) -> dict[str, float]:
   mouth, face, gaps, true_gaps = [], [], [], []
   for expression, record in zip(values, test, strict=True):
     ours = basis.place(expression, record['identity'])

@@ -8,6 +8,11 @@ from gmtalker_jax.data import schema
 from gmtalker_jax.face import morphable
 from gmtalker_jax.face.morphable import Head
 
+_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
+_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
+MOUTH = np.array(_OUTER + _INNER)  # of the 478 MediaPipe landmarks
+LIPS = (13, 14)  # inner lips, upper and lower, on the midline
+
 
 class LandmarkBasis(NamedTuple):
   """The landmarks' own linear model, in head widths."""

@@ -2,8 +2,9 @@ import jax.numpy as jnp
 import numpy as np
 from skimage import metrics as reference
 
-from gmtalker_jax.evaluation import baselines, embedding, geometry, metrics
+from gmtalker_jax.evaluation import baselines, embedding, geometry
 from gmtalker_jax.evaluation.classifier import EmotionClassifier
+from gmtalker_jax.evaluation.metrics import latent, motion, mouth, portrait
 from gmtalker_jax.face import morphable
 from gmtalker_jax.io.heads import load_head
 
@@ -12,45 +13,45 @@ RNG = np.random.default_rng(0)
 
 def test_landmark_distance_forgets_a_shift_and_measures_the_rest():
   truth = RNG.normal(size=(4, 10, 3))
-  assert metrics.landmark_distance(truth + 3.0, truth) < 1e-12
+  assert mouth.landmark_distance(truth + 3.0, truth) < 1e-12
   moved = truth.copy()
   moved[:, 0, 0] += 1.0  # after the mean is subtracted: 0.9 for one point, 0.1 for nine
-  np.testing.assert_allclose(metrics.landmark_distance(moved, truth), (0.9 + 9 * 0.1) / 10)
+  np.testing.assert_allclose(mouth.landmark_distance(moved, truth), (0.9 + 9 * 0.1) / 10)
 
 
 def test_pairwise_distance():
   still, one = np.zeros((5, 4)), np.ones((7, 4))
-  np.testing.assert_allclose(metrics.pairwise_distance([still, one, one]), 2 / 3)
-  assert metrics.pairwise_distance([one, one]) == 0
+  np.testing.assert_allclose(motion.pairwise_distance([still, one, one]), 2 / 3)
+  assert motion.pairwise_distance([one, one]) == 0
 
 
 def test_closure_recall_allows_one_frame():
   true = np.array([1.0, 0, 1, 1, 0, 1])
   late = np.array([1.0, 1, 0, 1, 1, 1])
-  np.testing.assert_allclose(metrics.closure_recall([late], [true]), 0.5)
+  np.testing.assert_allclose(mouth.closure_recall([late], [true]), 0.5)
 
 
 def test_picture_metrics_against_skimage():
   a, b = (RNG.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8) for _ in range(2))
   want = np.mean([reference.peak_signal_noise_ratio(x, y) for x, y in zip(a, b, strict=True)])
-  np.testing.assert_allclose(metrics.psnr(b, a), want, rtol=1e-4)
+  np.testing.assert_allclose(portrait.psnr(b, a), want, rtol=1e-4)
   want = np.mean([
     reference.structural_similarity(
       x, y, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     for x, y in zip(a, b, strict=True)
   ])  # fmt: skip
-  np.testing.assert_allclose(metrics.ssim(b, a), want, atol=5e-3)
+  np.testing.assert_allclose(portrait.ssim(b, a), want, atol=5e-3)
 
 
 def test_paths():
   line = np.linspace(0, 1, 9)[:, None] * np.array([[3.0, 4.0]])
-  np.testing.assert_allclose(metrics.path_length(line), 25.0)  # |dG/dt|^2
-  np.testing.assert_allclose(metrics.path_variance(line), 0.0, atol=1e-12)
+  np.testing.assert_allclose(latent.path_length(line), 25.0)  # |dG/dt|^2
+  np.testing.assert_allclose(latent.path_variance(line), 0.0, atol=1e-12)
   jump = np.zeros((9, 2))
   jump[5:] = (3.0, 4.0)
-  assert metrics.path_variance(jump) > 1
-  np.testing.assert_allclose(metrics.path_length(jump), 25.0 * 8)
+  assert latent.path_variance(jump) > 1
+  np.testing.assert_allclose(latent.path_length(jump), 25.0 * 8)
 
 
 def test_the_landmark_basis_is_the_head():
@@ -67,11 +68,11 @@ def test_the_landmark_basis_is_the_head():
 
 def test_the_mouth_is_where_jaw_open_moves():
   basis = geometry.LandmarkBasis.of(load_head())
-  moved = np.linalg.norm(basis.expression[metrics.JAW_OPEN], axis=-1)
-  assert moved[metrics.MOUTH].mean() > 2 * moved.mean()
-  opened = basis.place(np.eye(50)[[metrics.JAW_OPEN]], np.zeros(len(basis.identity)))
+  moved = np.linalg.norm(basis.expression[mouth.JAW_OPEN], axis=-1)
+  assert moved[geometry.MOUTH].mean() > 2 * moved.mean()
+  opened = basis.place(np.eye(50)[[mouth.JAW_OPEN]], np.zeros(len(basis.identity)))
   closed = basis.place(np.zeros((1, 50)), np.zeros(len(basis.identity)))
-  assert metrics.lip_gap(opened) > metrics.lip_gap(closed) + 0.02
+  assert mouth.lip_gap(opened) > mouth.lip_gap(closed) + 0.02
 
 
 def test_the_judge_knows_what_it_saw_and_not_noise():

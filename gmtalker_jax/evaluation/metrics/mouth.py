@@ -1,50 +1,61 @@
-"""Metrics: plain functions of arrays. `DEFINITIONS` says in words what each number is."""
+"""Is the mouth where the sound puts it? Beside the wrong sound, trivial faces and the truth."""
 
-import itertools
+from collections.abc import Callable
 
-import dm_pix
 import numpy as np
 
-from gmtalker_jax.data import schema
+from gmtalker_jax.data import schema, speech
+from gmtalker_jax.evaluation import baselines, geometry
+from gmtalker_jax.evaluation.metrics.metric import Metric
+from gmtalker_jax.evaluation.study import Records, Study, part
+from gmtalker_jax.inference import speak, timeline
 
-DEFINITIONS = {
-  'mouth_lmd': 'mouth landmark distance to truth in head widths: 40 lip points of the head mesh in '
-  'head space, their mean subtracted in each frame, Euclidean distance, mean over points, frames '
-  'and clips (method 5.3; in 3D, so pose does not count)',
-  'face_lmd': 'as mouth_lmd with all 478 landmarks',
-  'mouth_lmd_ratio': 'mouth_lmd of the talker / mouth_lmd of the mean face; 0 = truth, '
-  '1 = no better than a face that never moves',
-  'mouth_lmd_ratio_shuffled': 'mouth_lmd_ratio when the talker hears the sound of another clip',
-  'mouth_lmd_shuffle_rise': 'mouth_lmd_ratio_shuffled / mouth_lmd_ratio - 1: how much worse the '
-  'mouth gets with the wrong sound',
-  'emotion_accuracy': 'share of generated clips whose emotion a classifier names rightly; it is '
-  'trained on true coefficients of the training split only; weights as recorded (level a is a/3)',
-  'emotion_accuracy_truth': 'the same classifier on the true held-out clips: the ceiling',
-  'emotion_accuracy_full': 'as emotion_accuracy, each held-out sound in all eight emotions at full '
-  'intensity',
-  'motion_diversity_ratio': 'mean pairwise distance of the head motions of different seeds for one '
-  'sound / the same among true clips; motion in standard deviations of the training data, '
-  'root mean square over channels, mean over frames',
-  'lip_closure_recall': 'of the frames with truly closed lips (gap below 15 % of the widest in the '
-  'clips), the share in which the talker closes them too, within one frame',
-  'silence_jaw_open': 'mean jawOpen while the talker, neutral, hears one second of silence',
-  'portrait_psnr_gain_db': 'PSNR of the portrait against the photograph minus PSNR of the plain '
-  'rendering, held-out frames',
-  'portrait_psnr_db': 'PSNR, RGB in 0..1, mean over frames',
-  'portrait_ssim': 'SSIM with an 11x11 Gaussian window of sigma 1.5 (dm-pix), mean over frames',
-  'eppl': 'emotion path length in coefficient space: E[d(t, t + h) / h^2] on the line between two '
-  'emotions, d = squared distance of the mean standardised expression (method 5.3)',
-  'epdv': 'variance of the step lengths on that line after division by their mean; 0 = uniform',
-  'silhouette': 'silhouette of the posterior means z_gm by emotion, -1..1',
-  'knn_purity': 'share of the 5 nearest neighbours of a posterior mean that have its emotion; '
-  'chance is 1/8',
-}
-
-_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
-_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
-MOUTH = np.array(_OUTER + _INNER)  # of the 478 MediaPipe landmarks
-LIPS = (13, 14)  # inner lips, upper and lower, on the midline
 JAW_OPEN = schema.EXPRESSION_NAMES.index('jawOpen')
+_SHUFFLED = 'talker, shuffled sound'
+
+
+def _scored(key: str, who: str = 'talker') -> Callable[[Study], float]:
+  return lambda study: scores(study)[who][key]
+
+
+def _ratio(who: str) -> Callable[[Study], float]:
+  return lambda study: scores(study)[who]['mouth_lmd'] / scores(study)['mean face']['mouth_lmd']
+
+
+def _shuffle_rise(study: Study) -> float:
+  return _ratio(_SHUFFLED)(study) / max(_ratio('talker')(study), 1e-9) - 1
+
+
+def _silence_jaw_open(study: Study, seeds: int = 5) -> float:
+  study.progress('silence')
+  rows = speech.encode(np.zeros(schema.SAMPLE_RATE, np.float32), study.talker.speech_encoder)
+  emotion = timeline.parse('neutral', 1.0, schema.FRAME_RATE)
+  jaws = [
+    speak.generate_expression(study.talker, rows, emotion, seed)[0][:, JAW_OPEN].mean()
+    for seed in range(seeds)
+  ]
+  return float(np.mean(jaws))
+
+
+@part
+def scores(study: Study) -> dict[str, dict[str, float]]:
+  """By who moves the face: mouth_lmd, face_lmd and lip_closure_recall over the held-out clips."""
+  study.progress('expression')
+  train, test = study.train, study.test
+  others = [test[_partner(test, i)] for i in range(len(test))]
+  ridge, mean = baselines.Ridge(train), baselines.mean_face(train)
+  candidates = {
+    'talker': study.generated,
+    _SHUFFLED: [
+      study.express(r, _fitted(o['speech'], len(r['speech'])), i)
+      for i, (r, o) in enumerate(zip(test, others, strict=True))
+    ],
+    'ridge regression': [ridge.predict(r['speech']) for r in test],
+    'mean face': [np.broadcast_to(mean, r['expression'].shape) for r in test],
+    'truth': [r['expression'] for r in test],
+  }
+  basis = geometry.LandmarkBasis.of(study.talker.head)
+  return {name: _distances(basis, values, test) for name, values in candidates.items()}
 
 
 def landmark_distance(predicted: np.ndarray, truth: np.ndarray) -> float:
@@ -54,18 +65,9 @@ def landmark_distance(predicted: np.ndarray, truth: np.ndarray) -> float:
   return float(np.linalg.norm(predicted - truth, axis=-1).mean())
 
 
-def pairwise_distance(samples: list[np.ndarray]) -> float:
-  """Mean distance over all pairs of [T, M] sequences (cut to the shorter), RMS over channels."""
-  distances = []
-  for a, b in itertools.combinations(samples, 2):
-    frames = min(len(a), len(b))
-    distances.append(np.sqrt(((a[:frames] - b[:frames]) ** 2).mean(-1)).mean())
-  return float(np.mean(distances))
-
-
 def lip_gap(landmarks: np.ndarray) -> np.ndarray:
   """Distance between the inner lips [T] of [T, 478, 3] landmarks."""
-  upper, lower = LIPS
+  upper, lower = geometry.LIPS
   return np.linalg.norm(landmarks[:, upper] - landmarks[:, lower], axis=-1)
 
 
@@ -81,30 +83,96 @@ def closure_recall(gaps: list[np.ndarray], true_gaps: list[np.ndarray]) -> float
   return hits / total if total else float('nan')
 
 
-def psnr(predicted: np.ndarray, truth: np.ndarray) -> float:
-  """Mean PSNR in dB of uint8 pictures [N, H, W, 3]."""
-  return float(np.mean(dm_pix.psnr(_unit(predicted), _unit(truth))))
+def _partner(test: Records, i: int) -> int:
+  """Another clip, of the same emotion where there is one: only the sound should be wrong."""
+  same = [j for j, r in enumerate(test) if r['emotion'] == test[i]['emotion'] and j != i]
+  return same[i % len(same)] if same else (i + 1) % len(test)
 
 
-def ssim(predicted: np.ndarray, truth: np.ndarray) -> float:
-  """Mean SSIM of uint8 pictures [N, H, W, 3]."""
-  return float(np.mean(dm_pix.ssim(_unit(predicted), _unit(truth))))
+def _fitted(rows: np.ndarray, length: int) -> np.ndarray:
+  return np.resize(rows, (length, rows.shape[1])) if len(rows) < length else rows[:length]
 
 
-def path_length(features: np.ndarray) -> float:
-  """EPPL of features [N + 1, F] at equal steps of a path from t = 0 to 1."""
-  return float((_steps(features) ** 2).mean() * (len(features) - 1) ** 2)
+def _distances(
+  basis: geometry.LandmarkBasis, values: list[np.ndarray], test: Records
+) -> dict[str, float]:
+  mouth, face, gaps, true_gaps = [], [], [], []
+  for expression, record in zip(values, test, strict=True):
+    ours = basis.place(expression, record['identity'])
+    truth = basis.place(record['expression'], record['identity'])
+    mouth.append(landmark_distance(ours[:, geometry.MOUTH], truth[:, geometry.MOUTH]))
+    face.append(landmark_distance(ours, truth))
+    gaps.append(lip_gap(ours))
+    true_gaps.append(lip_gap(truth))
+  return {
+    'mouth_lmd': float(np.mean(mouth)),
+    'face_lmd': float(np.mean(face)),
+    'lip_closure_recall': closure_recall(gaps, true_gaps),
+  }
 
 
-def path_variance(features: np.ndarray) -> float:
-  """EPDV of features [N + 1, F] at equal steps of a path; 0 = every step is as long."""
-  steps = _steps(features)
-  return float(np.var(steps / max(steps.mean(), 1e-12)))
-
-
-def _steps(features: np.ndarray) -> np.ndarray:
-  return np.linalg.norm(np.diff(features, axis=0), axis=-1)
-
-
-def _unit(pictures: np.ndarray) -> np.ndarray:
-  return np.asarray(pictures, np.float32) / 255.0
+METRICS = (
+  Metric(
+    name='mouth_lmd_ratio',
+    compute=_ratio('talker'),
+    unit='ratio',
+    better='lower',
+    truth=0.0,
+    baselines={'mean face': 1.0},
+    definition='mouth_lmd of the talker / mouth_lmd of the mean face; 0 = truth, '
+    '1 = no better than a face that never moves',
+  ),
+  Metric(
+    name='mouth_lmd_ratio_shuffled',
+    compute=_ratio(_SHUFFLED),
+    unit='ratio',
+    better='higher',
+    baselines={'mean face': 1.0},
+    definition='mouth_lmd_ratio when the talker hears the sound of another clip',
+  ),
+  Metric(
+    name='mouth_lmd_shuffle_rise',
+    compute=_shuffle_rise,
+    unit='ratio',
+    better='higher',
+    baselines={'mean face': 0.0},
+    definition='mouth_lmd_ratio_shuffled / mouth_lmd_ratio - 1: how much worse the '
+    'mouth gets with the wrong sound',
+  ),
+  Metric(
+    name='mouth_lmd',
+    compute=_scored('mouth_lmd'),
+    unit='head widths',
+    better='lower',
+    truth=0.0,
+    definition='mouth landmark distance to truth in head widths: 40 lip points of the head mesh in '
+    'head space, their mean subtracted in each frame, Euclidean distance, mean over points, frames '
+    'and clips (method 5.3; in 3D, so pose does not count)',
+    tables={'baselines': lambda study: {'expression': scores(study)}},
+  ),
+  Metric(
+    name='face_lmd',
+    compute=_scored('face_lmd'),
+    unit='head widths',
+    better='lower',
+    truth=0.0,
+    definition='as mouth_lmd with all 478 landmarks',
+  ),
+  Metric(
+    name='lip_closure_recall',
+    compute=_scored('lip_closure_recall'),
+    unit='share',
+    better='higher',
+    truth=1.0,
+    definition='of the frames with truly closed lips (gap below 15 % of the widest in the '
+    'clips), the share in which the talker closes them too, within one frame',
+  ),
+  Metric(
+    name='silence_jaw_open',
+    compute=_silence_jaw_open,
+    unit='blendshape weight',
+    better='lower',
+    truth=0.0,
+    definition='mean jawOpen while the talker, neutral, hears one second of silence',
+  ),
+)

@@ -4,9 +4,11 @@ examples:
   gmtalker evaluate --talker my_talker --records records/mead --out metrics.json
   gmtalker evaluate --talker my_talker --records records/mead --motion-records records/lrs3 \\
       --portrait-records records/star --out metrics.json
+  gmtalker evaluate --records records/mead --metrics mouth_lmd_ratio,emotion_accuracy
 
 metrics.json holds the numbers by name and, under "definitions", what each one is;
-embedding.json beside it holds the clips as points (t-SNE of the posterior means).
+embedding.json beside it holds the clips as points (t-SNE of the posterior means). With --metrics
+only these numbers are measured, and no points.
 """
 
 import os
@@ -29,6 +31,7 @@ def main(argv: Sequence[str]) -> int:
   add('--portrait-records', metavar='DIR', help="with frames of the talker's person")
   add('--clips', type=arguments.count, default=48, help='held-out clips at most (default 48)')
   add('--seeds', type=arguments.count, default=10, help='of head motion (default 10)')
+  add('--metrics', metavar='A,B', help='only these (default: all)')
   add('--out', default='metrics.json', metavar='FILE')
   args = parser.read(argv)
   out = Path(args.out)
@@ -36,9 +39,11 @@ def main(argv: Sequence[str]) -> int:
     raise InputError(f'cannot write --out {args.out!r}; expected a folder that is writable')
 
   from gmtalker_jax.evaluation import protocol
+  from gmtalker_jax.evaluation.metrics import latent
+  from gmtalker_jax.evaluation.study import Study
   from gmtalker_jax.inference import talker
 
-  found, points = protocol.evaluate(
+  study = Study(
     talker.load(args.talker),
     args.records,
     args.motion_records,
@@ -47,9 +52,9 @@ def main(argv: Sequence[str]) -> int:
     seeds=args.seeds,
     progress=lambda what: print(f'measuring {what} ...', file=sys.stderr),
   )
+  found = protocol.evaluate(study, None if args.metrics is None else args.metrics.split(','))
   files.write_json(out, found)
-  files.write_json(out.with_name('embedding.json'), points._asdict())
-  for name, value in found.items():
-    if isinstance(value, float):
-      print(f'{name:28} {value:8.3f}')
+  if args.metrics is None:
+    files.write_json(out.with_name('embedding.json'), latent.points(study)._asdict())
+  print(*protocol.lines(found), sep='\n')
   return 0

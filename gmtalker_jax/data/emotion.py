@@ -42,6 +42,11 @@ def of(
   return Emotion(label(record['emotion'], int(record['level']), soft_levels), True)
 
 
+def to_measure(record: Mapping[str, Any]) -> np.ndarray:
+  """Weights [K] that a clip is measured with: its label, or neutral where there is none."""
+  return label(record['emotion'] or schema.EMOTIONS[schema.NEUTRAL], int(record['level']))
+
+
 def label(emotion: str, level: int, soft_levels: bool = True) -> np.ndarray:
   """Weights [K] of a known emotion (one of schema.EMOTIONS).
 

@@ -1,18 +1,16 @@
 """Where clips lie in the latent space: posterior means, and how far emotions are apart there."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
+from gmtalker_jax.inference.latents import Encoder
 from gmtalker_jax.inference.talker import Talker
 
-_BUCKET = 64  # frames
 _NEIGHBOURS = 5
 
 
@@ -28,7 +26,8 @@ class Embedding(NamedTuple):
 
 def embed(talker: Talker, records: Sequence[Mapping[str, Any]], seed: int = 0) -> Embedding:
   """t-SNE of z_gm of clips with labels (method 5.3, 6.9)."""
-  latents = np.stack([posterior_mean(talker, record) for record in records])
+  encode = Encoder(talker.expression)
+  latents = np.stack([encode(record) for record in records])
   emotions = tuple(record['emotion'] for record in records)
   perplexity = min(30.0, max(2.0, (len(records) - 1) / 4))
   points = TSNE(perplexity=perplexity, init='pca', random_state=seed).fit_transform(latents)
@@ -41,34 +40,9 @@ def embed(talker: Talker, records: Sequence[Mapping[str, Any]], seed: int = 0) -
   )
 
 
-def posterior_mean(talker: Talker, record: Mapping[str, Any]) -> np.ndarray:
-  """z_gm [Z] of a recorded clip."""
-  statistics = talker.expression.statistics
-  frames = len(record['expression'])
-  length = -(-frames // _BUCKET) * _BUCKET
-
-  def padded(rows, count):
-    return np.pad(rows, ((0, count - len(rows)), (0, 0))).astype(np.float32)[None]
-
-  expression = padded(statistics.expression.normalize(record['expression']), length)
-  rows = statistics.speech.normalize(np.asarray(record['speech'], np.float32))
-  mask = padded(np.asarray(record['valid'])[:, None], length)[..., 0]
-  encode = _encoder(talker.expression.module)
-  return np.asarray(encode(talker.expression.params, expression, padded(rows, 2 * length), mask))[0]
-
-
 def knn_purity(latents: np.ndarray, labels: Sequence[str]) -> float:
   """Share of the nearest neighbours that carry the same label."""
   names = np.asarray(labels)
   count = min(_NEIGHBOURS, len(names) - 1)
   near = NearestNeighbors(n_neighbors=count + 1).fit(latents).kneighbors(latents)[1][:, 1:]
   return float((names[near] == names[:, None]).mean())
-
-
-@functools.cache
-def _encoder(module):
-  @jax.jit
-  def encode(params, expression, rows, mask):
-    return module.apply({'params': params}, expression, rows, mask, method='posterior_mean')
-
-  return encode

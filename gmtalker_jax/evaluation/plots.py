@@ -84,16 +84,16 @@ def seeds(motion: np.ndarray) -> str:
     return _svg(figure)
 
 
-def emotion_track(weights: np.ndarray, expression: np.ndarray) -> str:
-  """Weights [T, K] that were asked for, and what three muscles do [T, E]."""
-  seconds = np.arange(len(weights)) / schema.FRAME_RATE
+def emotion_track(emotion: np.ndarray, expression: np.ndarray) -> str:
+  """Emotion weights [T, K] that were asked for, and what three muscles do [T, E]."""
+  seconds = np.arange(len(emotion)) / schema.FRAME_RATE
   with matplotlib.rc_context(_STYLE):
     figure = Figure((8.4, 3.8))
     top = figure.add_subplot(2, 1, 1)
-    used = [k for k in range(weights.shape[1]) if weights[:, k].max() > 0]
+    used = [k for k in range(emotion.shape[1]) if emotion[:, k].max() > 0]
     names = [schema.EMOTIONS[k] for k in used]
     top.stackplot(
-      seconds, weights[:, used].T, labels=names, colors=[COLOURS[n] for n in names], alpha=0.85
+      seconds, emotion[:, used].T, labels=names, colors=[COLOURS[n] for n in names], alpha=0.85
     )
     top.set_ylabel('asked for:\nemotion weights')
     top.legend(loc='center left', bbox_to_anchor=(1, 0.5))

@@ -4,6 +4,7 @@ import base64
 import io
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,9 @@ import numpy as np
 from PIL import Image
 
 from gmtalker_jax.evaluation import metrics, plots
+from gmtalker_jax.evaluation.metrics.metric import Metric
 from gmtalker_jax.io import files, video, writers
+from gmtalker_jax.stages import STAGES
 
 POSTER = 25  # the frame that a video shows before it is played: a second in, mid-sentence
 
@@ -32,38 +35,35 @@ class Row(NamedTuple):
   text: str
   value: str
   target: str
-  reached: bool | None
+  reached: bool
   truth: str
   baseline: str
 
 
-# key -> (what a newcomer reads, comparison, bound)
-_TARGETS: dict[str, tuple[str, str, Any]] = {
-  'mouth_lmd_ratio': ('The mouth is where it should be', '<=', 0.75),
-  'mouth_lmd_shuffle_rise': ('... because of the sound', '>=', 0.20),
-  'emotion_accuracy': ('The emotion asked for is the one shown', '>=', 0.80),
-  'motion_diversity_ratio': ('Heads move as differently as real ones', 'in', (0.5, 1.5)),
-  'portrait_psnr_gain_db': ('The picture is a photo, not a rendering', '>=', 6.0),
-  'silence_jaw_open': ('Silence closes the mouth', '<=', 0.05),
-}
-_TRUTH = {
-  'mouth_lmd_ratio': '0',
-  'motion_diversity_ratio': '1',
-  'silence_jaw_open': '0',
-  'emotion_accuracy': 'emotion_accuracy_truth',
-}
-_BASELINES = {
-  'mouth_lmd_ratio': 'mean face 1',
-  'mouth_lmd_shuffle_rise': 'mean face 0',
-  'emotion_accuracy': 'guessing 0.125',
-  'motion_diversity_ratio': 'always the mean 0',
-  'portrait_psnr_gain_db': 'plain rendering 0',
-}
-# Per stage the plots, and per plot the quantities that share its axis.
-_CURVES = {
-  'expression': (('rec', 'rec_free'), ('responsibility_accuracy',), ('loss',)),
-  'motion': (('rec', 'rec_free'), ('kl',), ('loss',)),
-  'portrait': (('l1',), ('psnr',), ('loss',)),
+class Target(NamedTuple):
+  """What the demo is to reach in one metric."""
+
+  text: str  # what a newcomer reads
+  at_least: float = -math.inf
+  at_most: float = math.inf
+
+  def __str__(self) -> str:
+    if self.at_least == -math.inf:
+      return f'<= {self.at_most}'
+    if self.at_most == math.inf:
+      return f'>= {self.at_least}'
+    return f'{self.at_least} to {self.at_most}'
+
+
+_TARGETS = {
+  'mouth_lmd_ratio': Target('The mouth is where it should be', at_most=0.75),
+  'mouth_lmd_shuffle_rise': Target('... because of the sound', at_least=0.20),
+  'emotion_accuracy': Target('The emotion asked for is the one shown', at_least=0.80),
+  'motion_diversity_ratio': Target(
+    'Heads move as differently as real ones', at_least=0.5, at_most=1.5
+  ),
+  'portrait_psnr_gain_db': Target('The picture is a photo, not a rendering', at_least=6.0),
+  'silence_jaw_open': Target('Silence closes the mouth', at_most=0.05),
 }
 
 
@@ -78,7 +78,7 @@ def build(folder: str | Path) -> Path:
     metrics=table(found),
     lmd=_lmd_rows(found),
     found=found,
-    definitions=metrics.DEFINITIONS,
+    defined=_defined(found),
     videos=_videos(folder),
     figures=_figures(folder, found),
     curves=_curves(folder),
@@ -94,28 +94,18 @@ def build(folder: str | Path) -> Path:
 def table(found: Mapping[str, Any]) -> list[Row]:
   """The headline numbers against their targets, the truth and a trivial baseline."""
   rows = []
-  for key, (text, relation, bound) in _TARGETS.items():
-    if key not in found:
-      continue
-    truth = _TRUTH.get(key, '')
-    rows.append(
-      Row(
-        key,
-        text,
-        f'{found[key]:.3g}',
-        f'{bound[0]} to {bound[1]}' if relation == 'in' else f'{relation} {bound}',
-        _reached(found[key], relation, bound),
-        f'{found[truth]:.3g}' if truth in found else truth,
-        _BASELINES.get(key, ''),
-      )
-    )
+  for name, target in _TARGETS.items():
+    if name in found:
+      metric, value = metrics.METRICS[name], found[name]
+      reached = target.at_least <= value <= target.at_most
+      references = metric.truth_in(found), metric.baselines_in(found)
+      rows.append(Row(name, target.text, f'{value:.3g}', str(target), reached, *references))
   return rows
 
 
-def _reached(value: float, relation: str, bound: Any) -> bool:
-  if relation == 'in':
-    return bound[0] <= value <= bound[1]
-  return value <= bound if relation == '<=' else value >= bound
+def _defined(found: Mapping[str, Any]) -> list[tuple[Metric, float | None]]:
+  """What the numbers mean: each measured metric with its value."""
+  return [(metric, found[name]) for name, metric in metrics.METRICS.items() if name in found]
 
 
 def _lmd_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -168,10 +158,10 @@ def _figures(folder: Path, found: Mapping[str, Any]) -> dict[str, str]:
 def _curves(folder: Path) -> dict[str, list[str]]:
   """Training curves per stage: one small plot per quantity."""
   result = {}
-  for stage, quantities in _CURVES.items():
+  for stage, spec in STAGES.items():
     rows = writers.read_metrics(folder / 'runs' / stage)
     known = sorted({name for row in rows for name in row})
-    drawn = [plots.training_curve(rows, names) for names in _groups(known, quantities)]
+    drawn = [plots.training_curve(rows, names) for names in _groups(known, spec.curves)]
     if drawn:
       result[stage] = drawn
   return result

@@ -1,8 +1,9 @@
 import numpy as np
 from skimage import metrics as reference
 
-from gmtalker_jax.evaluation import baselines, embedding, metrics
+from gmtalker_jax.evaluation import baselines, embedding
 from gmtalker_jax.evaluation.classifier import EmotionClassifier
+from gmtalker_jax.evaluation.metrics import latent, motion, mouth, portrait
 from gmtalker_jax.face.landmark_model import LandmarkModel
 from gmtalker_jax.io.heads import load_head
 
@@ -11,55 +12,55 @@ RNG = np.random.default_rng(0)
 
 def test_landmark_distance_forgets_a_shift_and_measures_the_rest():
   truth = RNG.normal(size=(4, 10, 3))
-  assert metrics.landmark_distance(truth + 3.0, truth) < 1e-12
+  assert mouth.landmark_distance(truth + 3.0, truth) < 1e-12
   moved = truth.copy()
   moved[:, 0, 0] += 1.0  # after the mean is subtracted: 0.9 for one point, 0.1 for nine
-  np.testing.assert_allclose(metrics.landmark_distance(moved, truth), (0.9 + 9 * 0.1) / 10)
+  np.testing.assert_allclose(mouth.landmark_distance(moved, truth), (0.9 + 9 * 0.1) / 10)
 
 
 def test_pairwise_distance():
   still, one = np.zeros((5, 4)), np.ones((7, 4))
-  np.testing.assert_allclose(metrics.pairwise_distance([still, one, one]), 2 / 3)
-  assert metrics.pairwise_distance([one, one]) == 0
+  np.testing.assert_allclose(motion.pairwise_distance([still, one, one]), 2 / 3)
+  assert motion.pairwise_distance([one, one]) == 0
 
 
 def test_closure_recall_allows_one_frame():
   true = np.array([1.0, 0, 1, 1, 0, 1])
   late = np.array([1.0, 1, 0, 1, 1, 1])
-  np.testing.assert_allclose(metrics.closure_recall([late], [true]), 0.5)
+  np.testing.assert_allclose(mouth.closure_recall([late], [true]), 0.5)
 
 
 def test_picture_metrics_against_skimage():
   a, b = (RNG.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8) for _ in range(2))
   want = np.mean([reference.peak_signal_noise_ratio(x, y) for x, y in zip(a, b, strict=True)])
-  np.testing.assert_allclose(metrics.psnr(b, a), want, rtol=1e-4)
+  np.testing.assert_allclose(portrait.psnr(b, a), want, rtol=1e-4)
   want = np.mean([
     reference.structural_similarity(
       x, y, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     for x, y in zip(a, b, strict=True)
   ])  # fmt: skip
-  np.testing.assert_allclose(metrics.ssim(b, a), want, atol=5e-3)
+  np.testing.assert_allclose(portrait.ssim(b, a), want, atol=5e-3)
 
 
 def test_paths():
   line = np.linspace(0, 1, 9)[:, None] * np.array([[3.0, 4.0]])
-  np.testing.assert_allclose(metrics.path_length(line), 25.0)  # |dG/dt|^2
-  np.testing.assert_allclose(metrics.path_variance(line), 0.0, atol=1e-12)
+  np.testing.assert_allclose(latent.path_length(line), 25.0)  # |dG/dt|^2
+  np.testing.assert_allclose(latent.path_variance(line), 0.0, atol=1e-12)
   jump = np.zeros((9, 2))
   jump[5:] = (3.0, 4.0)
-  assert metrics.path_variance(jump) > 1
-  np.testing.assert_allclose(metrics.path_length(jump), 25.0 * 8)
+  assert latent.path_variance(jump) > 1
+  np.testing.assert_allclose(latent.path_length(jump), 25.0 * 8)
 
 
 def test_the_mouth_is_where_jaw_open_moves():
   model = LandmarkModel.of(load_head())
   person = np.zeros(len(model.identity))
-  opened = model.place(np.eye(50)[[metrics.JAW_OPEN]], person)
+  opened = model.place(np.eye(50)[[mouth.JAW_OPEN]], person)
   closed = model.place(np.zeros((1, 50)), person)
   moved = np.linalg.norm(opened - closed, axis=-1)[0]
-  assert moved[metrics.MOUTH].mean() > 2 * moved.mean()
-  assert metrics.lip_gap(opened) > metrics.lip_gap(closed) + 0.02
+  assert moved[mouth.MOUTH].mean() > 2 * moved.mean()
+  assert mouth.lip_gap(opened) > mouth.lip_gap(closed) + 0.02
 
 
 def test_the_judge_knows_what_it_saw_and_not_noise():

@@ -1,13 +1,15 @@
 import base64
+import dataclasses
 import io
 import json
+import math
 import re
 
 import numpy as np
 from PIL import Image
 
 from gmtalker_jax.data import schema
-from gmtalker_jax.evaluation import report
+from gmtalker_jax.evaluation import metrics, report
 from gmtalker_jax.io import video
 
 FOUND = {
@@ -35,6 +37,28 @@ def test_targets():
     'motion_diversity_ratio': False,
     'silence_jaw_open': True,
   }
+
+
+def test_a_target_is_of_a_known_metric_and_in_its_direction():
+  for name, target in report._TARGETS.items():
+    better = metrics.METRICS[name].better
+    assert better != 'lower' or (target.at_least, target.at_most < math.inf) == (-math.inf, True)
+    assert better != 'higher' or (target.at_least > -math.inf, target.at_most) == (True, math.inf)
+
+
+def test_truth_and_trivial_rows_are_those_of_the_registry(monkeypatch):
+  rows = {row.name: row for row in report.table(FOUND)}
+  assert rows['emotion_accuracy'].truth == '0.95'  # the number measured on the truth
+  assert rows['emotion_accuracy'].baseline == 'guessing 0.125'
+  assert rows['mouth_lmd_shuffle_rise'].truth == ''
+  changed = dataclasses.replace(
+    metrics.METRICS['mouth_lmd_ratio'],
+    truth=0.5,
+    baselines={'somebody': 'knn_purity', 'nobody': 'never_measured'},
+  )
+  monkeypatch.setattr(metrics, 'METRICS', metrics.METRICS | {'mouth_lmd_ratio': changed})
+  row = report.table(FOUND)[0]
+  assert (row.truth, row.baseline) == ('0.5', 'somebody 0.7, nobody never_measured')
 
 
 def test_the_page_is_one_file_with_everything(tmp_path):
@@ -66,6 +90,7 @@ def test_the_page_is_one_file_with_everything(tmp_path):
   assert 'corpus &lt;b&gt;&amp;' in page  # escaped
   assert not re.search(r'(src|href|poster)="(?!data:|#)', page)  # nothing is loaded from elsewhere
   assert '70 % show its emotion' in page
+  assert '0.61 (ratio)</span></dt><dd>mouth_lmd of the talker' in page
 
 
 def test_an_empty_folder_still_gives_a_page(tmp_path):

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import tiny_records
 import tiny_talker
@@ -7,12 +8,19 @@ import tiny_talker
 from gmtalker_jax.cli.main import main
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.evaluation import metrics, protocol
+from gmtalker_jax.evaluation.metrics.metric import Metric
+from gmtalker_jax.evaluation.study import Study
 from gmtalker_jax.inference import talker as talkers
 
-NAMED = (
-  'mouth_lmd_ratio', 'mouth_lmd_ratio_shuffled', 'mouth_lmd_shuffle_rise', 'emotion_accuracy',
-  'emotion_accuracy_truth', 'motion_diversity_ratio', 'portrait_psnr_gain_db', 'silence_jaw_open',
-)  # fmt: skip
+TOY = Metric(
+  name='toy',
+  compute=lambda study: np.float32(len(study.test)),
+  unit='clips',
+  definition='how many clips are held out',
+  better='higher',
+  truth=8,
+  baselines={'nobody': 0},
+)
 
 
 @pytest.fixture(scope='module')
@@ -23,7 +31,8 @@ def folder(tmp_path_factory):
   return root
 
 
-def test_evaluate_writes_the_named_numbers(folder, capsys):
+def test_every_entry_of_the_registry_is_measured_defined_and_printed(folder, capsys, monkeypatch):
+  monkeypatch.setattr(metrics, 'METRICS', metrics.METRICS | {'toy': TOY})
   arguments = [
     'evaluate', '--talker', str(folder / 'talker'), '--records', str(folder / 'records'),
     '--portrait-records', str(folder / 'records'), '--seeds', '3', '--out',
@@ -31,35 +40,79 @@ def test_evaluate_writes_the_named_numbers(folder, capsys):
   ]  # fmt: skip
   assert main(arguments) == 0
   found = json.loads((folder / 'metrics.json').read_text())
-  assert all(isinstance(found[name], float) for name in NAMED)
-  assert set(NAMED) <= set(metrics.DEFINITIONS)
+  undefined = {'silhouette'}  # each of these clips has an emotion of its own
+  assert all(isinstance(found[name], float) for name in metrics.METRICS.keys() - undefined)
+  assert found['silhouette'] is None
+  assert found['definitions'] == {n: m.definition for n, m in metrics.METRICS.items()}
+  assert found['toy'] == found['clips']['test'] == 8
   table = found['baselines']['expression']
   assert table['truth']['mouth_lmd'] == 0
   assert table['truth']['lip_closure_recall'] == 1
   assert found['mouth_lmd_ratio'] == table['talker']['mouth_lmd'] / table['mean face']['mouth_lmd']
+  assert found['lip_closure_recall'] == table['talker']['lip_closure_recall']
+  assert found['portrait_psnr_gain_db'] == found['portrait_psnr_db'] - found['rendering_psnr_db']
   points = json.loads((folder / 'embedding.json').read_text())
   assert len(points['points']) == len(points['emotions']) == found['clips']['test']
-  assert 'mouth_lmd_ratio' in capsys.readouterr().out
+  printed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+  assert metrics.METRICS.keys() - undefined <= printed.keys()
+  assert printed['toy'].split() == ['toy', '8.000', 'clips', 'higher', '8', 'nobody', '0']
 
 
-def test_the_truth_as_a_talker_scores_perfectly(folder, monkeypatch):
-  talker = talkers.load(str(folder / 'talker'))
-  test = protocol._open(talker, str(folder / 'records'), 'test')
-  train = protocol._open(talker, str(folder / 'records'), 'train')
-  by_speech = {r['speech'].tobytes(): r['expression'] for r in test}
-  import numpy as np
-
-  monkeypatch.setattr(
-    protocol, '_generate', lambda t, r, rows, w, s: by_speech[np.float16(rows).tobytes()]
-  )
-  found, own = protocol.expression_metrics(talker, train, test)
+def test_the_truth_as_a_talker_scores_perfectly_and_speaks_once(folder):
+  study = Truthful(talkers.load(str(folder / 'talker')), str(folder / 'records'))
+  names = (
+    'mouth_lmd_ratio', 'mouth_lmd_ratio_shuffled', 'lip_closure_recall', 'emotion_accuracy',
+    'emotion_accuracy_truth',
+  )  # fmt: skip
+  found = protocol.evaluate(study, names)
   assert found['mouth_lmd_ratio'] == 0
   assert found['mouth_lmd_ratio_shuffled'] > 0.5
-  judged = protocol.emotion_metrics(talker, train, test, own)
-  assert judged['emotion_accuracy'] == judged['emotion_accuracy_truth']
+  assert found['lip_closure_recall'] == 1
+  assert found['emotion_accuracy'] == found['emotion_accuracy_truth']
+  assert tuple(found['definitions']) == names
+  assert study.spoken == 2 * len(study.test)  # with the right sound and with the wrong one
 
 
-def test_records_of_another_encoder_are_refused(folder):
+def test_chosen_numbers_are_all_that_is_written(folder, tmp_path, capsys):
+  arguments = [
+    'evaluate', '--talker', str(folder / 'talker'), '--records', str(folder / 'records'),
+    '--metrics', 'silence_jaw_open', '--out', str(tmp_path / 'metrics.json'),
+  ]  # fmt: skip
+  assert main(arguments) == 0
+  found = json.loads((tmp_path / 'metrics.json').read_text())
+  assert found.keys() == {'silence_jaw_open', 'clips', 'definitions'}
+  assert found['definitions'].keys() == {'silence_jaw_open'}
+  assert [path.name for path in tmp_path.iterdir()] == ['metrics.json']
+  assert len(capsys.readouterr().out.splitlines()) == 2  # with the line of headings
+
+
+def test_without_portrait_records_their_numbers_are_left_out_or_refused(folder, monkeypatch):
+  study = Study(talkers.load(str(folder / 'talker')), str(folder / 'records'))
+  with pytest.raises(InputError, match='pass --portrait-records'):
+    protocol.evaluate(study, ['portrait_ssim'])
+  some = {'portrait_ssim': metrics.METRICS['portrait_ssim'], 'toy': TOY}
+  monkeypatch.setattr(metrics, 'METRICS', some)
+  found = protocol.evaluate(study)
+  assert found.keys() == {'toy', 'clips', 'definitions'}
+  assert found['definitions'].keys() == {'toy'}
+
+
+def test_records_of_another_encoder_are_refused_before_anything_is_measured(folder):
   talker = talkers.load(str(folder / 'talker'))._replace(speech_encoder='embedding')
+  measured = []
+  study = Study(talker, str(folder / 'records'), progress=measured.append)
   with pytest.raises(InputError, match='prepare again'):
-    protocol.evaluate(talker, str(folder / 'records'))
+    protocol.evaluate(study)
+  assert not measured
+
+
+class Truthful(Study):
+  """Its talker performs what was recorded with the sound that it hears."""
+
+  spoken = 0
+
+  def generate(self, record, rows, emotion, seed):
+    del record, emotion, seed
+    self.spoken += 1
+    performed = {r['speech'].tobytes(): r['expression'] for r in self.test}
+    return performed[np.float16(rows).tobytes()]

@@ -1,0 +1,29 @@
+"""The registry of metrics, by name.
+
+To add a metric, append one `Metric(...)` to the METRICS of the theme file that it belongs to: it
+is then measured, written, defined and printed by `gmtalker evaluate`.
+"""
+
+from collections.abc import Iterable
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.trees import nearest
+from gmtalker_jax.evaluation.metrics import emotion, latent, motion, mouth, portrait
+from gmtalker_jax.evaluation.metrics.metric import Metric
+
+METRICS: dict[str, Metric] = {
+  metric.name: metric for theme in (mouth, emotion, motion, portrait, latent)
+  for metric in theme.METRICS
+}  # fmt: skip
+
+
+def choose(names: Iterable[str]) -> list[Metric]:
+  """The metrics of these names. Raises InputError for a name that no metric has."""
+  names = list(dict.fromkeys(names))
+  for name in names:
+    if name not in METRICS:
+      raise InputError(
+        f'got the metric {name!r}, expected names as in the definitions of metrics.json; '
+        f'did you mean {nearest(name, METRICS)!r}?'
+      )
+  return [METRICS[name] for name in names]

@@ -1,0 +1,54 @@
+"""What a metric is: a number of a study, and all that one must know to read it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from gmtalker_jax.evaluation.study import Study
+
+Reference = float | str  # a number, or the name of the metric that measures it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Metric:
+  """One entry of the registry.
+
+  Attributes:
+    name: key in metrics.json.
+    compute: the number, or None where these clips do not define it.
+    unit: of the number.
+    definition: in words, so that someone else would measure the same.
+    better: 'lower', 'higher', or the range (low, high) in which it should lie.
+    truth: what the recorded performances themselves score; None = unknown or meaningless.
+    baselines: what trivial talkers score, by what they do.
+    needs: a field of `Study`; where that is None the metric is left out.
+    tables: what is written beside the number: name -> anything that JSON can hold.
+  """
+
+  name: str
+  compute: Callable[[Study], float | None]
+  unit: str
+  definition: str
+  better: Literal['lower', 'higher'] | tuple[float, float]
+  truth: Reference | None = None
+  baselines: Mapping[str, Reference] = dataclasses.field(default_factory=dict)
+  needs: Literal['portrait_records'] | None = None
+  tables: Mapping[str, Callable[[Study], Any]] = dataclasses.field(default_factory=dict)
+
+  def is_measurable(self, study: Study) -> bool:
+    """Whether the study has what the metric needs."""
+    return self.needs is None or getattr(study, self.needs) is not None
+
+  def truth_in(self, found: Mapping[str, Any]) -> str:
+    """The truth's score among the numbers `found`, to be read; '' where there is none."""
+    return '' if self.truth is None else _shown(self.truth, found)
+
+  def baselines_in(self, found: Mapping[str, Any]) -> str:
+    """The trivial scores among the numbers `found`, to be read."""
+    return ', '.join(f'{who} {_shown(score, found)}' for who, score in self.baselines.items())
+
+
+def _shown(reference: Reference, found: Mapping[str, Any]) -> str:
+  """A number in three digits; the name of a metric that was not measured stays a name."""
+  value = found.get(reference, reference) if isinstance(reference, str) else reference
+  return value if isinstance(value, str) else f'{value:.3g}'

@@ -1,0 +1,82 @@
+"""Do heads move as differently as real ones? Many seeds for one sound against many people."""
+
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from gmtalker_jax.data import schema
+from gmtalker_jax.evaluation.metrics.metric import Metric
+from gmtalker_jax.evaluation.study import Study, part
+from gmtalker_jax.inference import speak
+
+_GROUPS = {'pose': slice(0, 6), 'blink': schema.BLINK, 'gaze': schema.GAZE}
+
+
+class Motions(NamedTuple):
+  """Head motion [T, M] in standard deviations of the training data."""
+
+  generated: list[list[np.ndarray]]  # for each sound, one per seed
+  truth: list[np.ndarray]
+
+
+def _diversity(channels: slice) -> Callable[[Study], float]:
+  def ratio(study: Study) -> float:
+    generated, truth = motions(study)
+    ours = np.mean([pairwise_distance([m[:, channels] for m in seeds]) for seeds in generated])
+    return float(ours / pairwise_distance([m[:, channels] for m in truth]))
+
+  return ratio
+
+
+def _entry(name: str, channels: slice, definition: str) -> Metric:
+  return Metric(
+    name=name,
+    compute=_diversity(channels),
+    unit='ratio',
+    better=(0.5, 1.5),
+    truth=1.0,
+    baselines={'always the mean': 0.0},
+    definition=definition,
+  )
+
+
+@part
+def motions(study: Study, sounds: int = 6) -> Motions:
+  """What the seeds do with a few of the sounds, and what people did."""
+  study.progress('motion')
+  standardise = study.talker.motion.statistics.motion.normalize
+  heard = study.moving[:: max(1, len(study.moving) // sounds)][:sounds]
+  generated = [
+    [
+      standardise(speak.generate_motion(study.talker, np.asarray(r['speech'], np.float32), seed))
+      for seed in range(study.seeds)
+    ]
+    for r in heard
+  ]
+  return Motions(generated, [standardise(r['motion']) for r in study.moving])
+
+
+def pairwise_distance(samples: list[np.ndarray]) -> float:
+  """Mean distance over all pairs of [T, M] sequences (cut to the shorter), RMS over channels."""
+  distances = []
+  for a, b in itertools.combinations(samples, 2):
+    frames = min(len(a), len(b))
+    distances.append(np.sqrt(((a[:frames] - b[:frames]) ** 2).mean(-1)).mean())
+  return float(np.mean(distances))
+
+
+METRICS = (
+  _entry(
+    'motion_diversity_ratio',
+    slice(None),
+    'mean pairwise distance of the head motions of different seeds for one '
+    'sound / the same among true clips; motion in standard deviations of the training data, '
+    'root mean square over channels, mean over frames',
+  ),
+  *(
+    _entry(f'motion_diversity_ratio_{group}', channels, f'motion_diversity_ratio of {group} alone')
+    for group, channels in _GROUPS.items()
+  ),
+)

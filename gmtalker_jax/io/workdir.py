@@ -7,6 +7,7 @@ WORKDIR/checkpoints/STEP/  state, inference, data, about, statistics, seal.json
 WORKDIR/final.json         the metrics at the end
 """
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path

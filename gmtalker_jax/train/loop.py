@@ -9,7 +9,7 @@ import dataclasses
 import math
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +21,7 @@ from jax.sharding import PartitionSpec as P
 
 from gmtalker_jax.core import means, rng, sharding
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data.batches import Batches
+from gmtalker_jax.data.batches import Batches, Items
 from gmtalker_jax.io.checkpoints import Checkpoints
 from gmtalker_jax.io.writers import Writer
 from gmtalker_jax.stages.base import Stage
@@ -61,7 +61,7 @@ class Schedule(NamedTuple):
 def fit(
   stage: Stage,
   batches: Batches,
-  evaluation: Sequence[Any],
+  evaluation: Items,
   schedule: Schedule,
   checkpoints: Checkpoints,
   open_writer: Callable[[int], Writer],
@@ -211,17 +211,17 @@ def _step_function(stage: Stage, seed: int, mesh: Mesh, mode: str, places: Any) 
   return jax.jit(mapped, donate_argnums=0)
 
 
-def _evaluator(stage: Stage, batches: Sequence[Any], seed: int, mesh: Mesh) -> Callable:
+def _evaluator(stage: Stage, batches: Items, seed: int, mesh: Mesh) -> Callable:
   @jax.jit
   def one(params, batch, index):
     return stage.evaluate(params, batch, rng.key_for(seed, f'{stage.name}/evaluate', index))
 
   def evaluate(params) -> dict[str, float]:
     total = None
-    for i, batch in enumerate(batches):
+    for i in range(len(batches)):
       with jax.transfer_guard('disallow'):
         index = jax.device_put(np.int32(i), sharding.replicated(mesh))
-        part = jax.device_get(one(params, sharding.place_batch(batch, mesh), index))
+        part = jax.device_get(one(params, sharding.place_batch(batches[i], mesh), index))
       total = part if total is None else _add(total, part)
     return means.finalize(total or {})
 

@@ -6,8 +6,7 @@ is then measured, written, defined and printed by `gmtalker evaluate`.
 
 from collections.abc import Iterable
 
-from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.core.trees import nearest
+from gmtalker_jax.core.errors import check_choice
 from gmtalker_jax.evaluation.metrics import emotion, latent, motion, mouth, portrait
 from gmtalker_jax.evaluation.metrics.metric import Metric
 
@@ -21,9 +20,5 @@ def choose(names: Iterable[str]) -> list[Metric]:
   """The metrics of these names. Raises InputError for a name that no metric has."""
   names = list(dict.fromkeys(names))
   for name in names:
-    if name not in METRICS:
-      raise InputError(
-        f'got the metric {name!r}, expected names as in the definitions of metrics.json; '
-        f'did you mean {nearest(name, METRICS)!r}?'
-      )
+    check_choice('the metric', name, METRICS)
   return [METRICS[name] for name in names]

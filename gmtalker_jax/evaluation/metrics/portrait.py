@@ -11,6 +11,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import emotion as emotions
 from gmtalker_jax.data import frames as clip_frames
 from gmtalker_jax.data import source, windows
+from gmtalker_jax.data.batches import Cached
 from gmtalker_jax.evaluation.metrics.metric import Metric
 from gmtalker_jax.evaluation.study import Study, part
 from gmtalker_jax.inference import latents, speak
@@ -68,7 +69,7 @@ def _shots(
 ) -> list[dict[str, np.ndarray]]:
   """About so many frames, from clips that are evenly spread."""
   module, encode = talker.portrait.module, latents.Encoder(talker.expression)
-  opened = source.open_records(directory, 'test', with_frames=True)
+  opened = Cached(source.open_records(directory, 'test', with_frames=True), megabytes=256)
   mine = [i for i in range(len(opened)) if opened[i]['subject'] == talker.subject]
   if not mine:
     raise InputError(f'got no test clip of {talker.subject!r} in {directory!r}, expected some')

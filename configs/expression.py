@@ -17,7 +17,7 @@ def get_config(variant: str = ''):
   config.data.frames = 100  # a window of 4 s
   config.model.update(
     width=256,
-    latent=256,
+    latent_dim=256,
     w_dim=64,
     heads=4,
     encoder_layers=4,
@@ -60,7 +60,7 @@ def _demo(config):
   # that looks around make up for it.
   config.model.update(
     width=96,
-    latent=96,
+    latent_dim=96,
     w_dim=32,
     encoder_layers=2,
     decoder_layers=2,
@@ -83,12 +83,12 @@ def _demo(config):
 
 def _builtin(config):
   config.steps = 1_600
-  config.model.update(width=128, latent=128)
+  config.model.update(width=128, latent_dim=128)
   config.loss.cond_steps = 1_000
   config.optimizers.generator.update(rate=1e-3, decay_steps=config.steps)
 
 
 def _smoke(config):
   config.data.frames = 12
-  config.model.update(width=16, latent=16, w_dim=8, heads=2, encoder_layers=1, decoder_layers=1)
+  config.model.update(width=16, latent_dim=16, w_dim=8, heads=2, encoder_layers=1, decoder_layers=1)
   config.optimizers.generator.update(warmup=1, decay_steps=4)

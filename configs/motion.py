@@ -18,7 +18,7 @@ def get_config(variant: str = ''):
   config.data.frames = 128  # a multiple of the latent stride
   config.data.balanced = False  # no label enters
   config.model.update(
-    latent=16,
+    latent_dim=16,
     stride=4,
     flow_steps=4,
     flow_width=64,
@@ -87,7 +87,7 @@ def _builtin(config):
 def _smoke(config):
   config.data.frames = 12
   config.model.update(
-    latent=4, flow_steps=2, flow_width=8, flow_layers=1, width=16, heads=2, encoder_layers=1,
+    latent_dim=4, flow_steps=2, flow_width=8, flow_layers=1, width=16, heads=2, encoder_layers=1,
     decoder_layers=1,
   )  # fmt: skip
   config.optimizers.generator.update(warmup=1, decay_steps=4)

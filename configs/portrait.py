@@ -26,6 +26,7 @@ def get_config(variant: str = ''):
     fuse_detail=False,  # True = detail of the rendering reaches the decoder directly
     mapping_width=256,
     zgm_injection='style_concat',  # style_concat (v1) | none (v2, v3) | input_concat
+    dtype='float32',  # of the convolutions: float32 | bfloat16
   )
   config.loss.update(l1=1.0, pyramid=0.0, perceptual=0.0, adversarial=1.0, r1=10.0, r1_every=16)
   lazy = {'eps': 1e-8, 'clip': 0.0, 'warmup': 0, 'schedule': 'constant', 'b1': 0.0}

@@ -23,14 +23,14 @@ def talker() -> Talker:
   )
   stats = statistics.Statistics(moments(E, 0.1), moments(M, 0.1), moments(D, 1.0))
   expression = ExpressionGenerator(
-    speech_dim=D, width=16, latent=8, w_dim=4, heads=2, encoder_layers=1, decoder_layers=1,
+    speech_dim=D, width=16, latent_dim=8, w_dim=4, heads=2, encoder_layers=1, decoder_layers=1,
     align_window=1, subjects=2,
   )  # fmt: skip
   motion = MotionGenerator(
-    speech_dim=D, latent=4, width=16, flow_steps=2, heads=2, encoder_layers=1, decoder_layers=1
+    speech_dim=D, latent_dim=4, width=16, flow_steps=2, heads=2, encoder_layers=1, decoder_layers=1
   )
   portrait = PortraitGenerator(
-    input_size=64, output_size=64, channel_multiplier=1 / 64, style_dim=8, latent=8,
+    input_size=64, output_size=64, channel_multiplier=1 / 64, style_dim=8, latent_dim=8,
     mapping_width=8,
   )  # fmt: skip
   frames, rows, mask = jnp.zeros((1, 8, E)), jnp.zeros((1, 16, D)), jnp.ones((1, 8))

@@ -239,11 +239,11 @@ def _statistics(values: Mapping[str, Any], name: str) -> statistics.Statistics:
 
 def _check_latent(generators: Mapping[str, Any]) -> None:
   """The latent of the expression generator is what the portrait generator takes."""
-  made, painter = generators['expression'].module.latent, generators['portrait'].module
-  if painter.zgm_injection != 'none' and painter.latent != made:
+  made, painter = generators['expression'].module.latent_dim, generators['portrait'].module
+  if painter.zgm_injection != 'none' and painter.latent_dim != made:
     raise InputError(
-      f'got an expression latent of {made} and a portrait that takes {painter.latent}, expected '
-      'the same; train the portrait with config.data.expression_workdir of this expression'
+      f'got an expression latent of {made} and a portrait that takes {painter.latent_dim}, '
+      'expected the same; train the portrait with config.data.expression_workdir of this expression'
     )
 
 
@@ -286,7 +286,7 @@ def _call_portrait(generator: Painter, params: Params) -> Any:
   module = generator.module
   rendering = jnp.zeros((1, module.input_size, module.input_size, 3))
   weights = jnp.zeros((1, len(schema.EMOTIONS)))
-  latent, style = jnp.zeros((1, module.latent)), jnp.zeros((1, module.style_dim))
+  latent, style = jnp.zeros((1, module.latent_dim)), jnp.zeros((1, module.style_dim))
   return module.apply({'params': params}, rendering, weights, latent, style)
 
 

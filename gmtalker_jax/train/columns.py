@@ -75,7 +75,7 @@ def portrait(settings: Settings) -> Column:
   train, test = _open(settings, 'train', True), _open(settings, 'test', True)
   subject = settings.data.subject or _only_person(settings)
   latent_of, latent = _latents(settings)
-  model = {**settings.model, 'latent': latent} if latent else dict(settings.model)
+  model = {**settings.model, 'latent_dim': latent} if latent else dict(settings.model)
   train_clips = _clips_of(train, subject)
   train_frames = _frames(train, train_clips, latent_of, settings)
   groups = [np.argmax(f['emotion']) for f in train_frames]
@@ -196,7 +196,7 @@ def _identity(clips: source.Source, numbers: Sequence[int]) -> list[float]:
 def _latents(settings: Settings) -> tuple[Callable[[Mapping[str, Any]], np.ndarray], int]:
   """(record -> z_gm [Z], Z). Zeros where the portrait takes no latent (Z 0: its own default)."""
   if settings.model.get('zgm_injection') == 'none':
-    width = settings.model.get('latent', 1)
+    width = settings.model.get('latent_dim', 1)
     return lambda record: np.zeros(width, np.float32), 0
   if not settings.data.expression_workdir:
     raise InputError(
@@ -225,4 +225,4 @@ def _latents(settings: Settings) -> tuple[Callable[[Mapping[str, Any]], np.ndarr
     batch = [x[None] for x in (window.expression, window.speech, window.mask)]
     return np.asarray(encode(*batch))[0]
 
-  return latent_of, trained.model.get('latent', ExpressionGenerator.latent)
+  return latent_of, trained.model.get('latent_dim', ExpressionGenerator.latent_dim)

@@ -11,7 +11,7 @@ from gmtalker_jax.train import optimizers, run, settings
 MODELS = {
   'expression': {'expression_dim': 50, 'speech_dim': 176, 'subjects': 3},
   'motion': {'motion_dim': 12, 'speech_dim': 176},
-  'portrait': {'latent': 256},
+  'portrait': {'latent_dim': 256},
 }
 every_config = pytest.mark.parametrize(
   ('name', 'variant'), [(n, v) for n in STAGES for v in base.VARIANTS]

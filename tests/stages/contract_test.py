@@ -17,7 +17,7 @@ B, T, D = 8, 8, 5
 SIZES = {
   'expression': {'expression_dim': 6, 'speech_dim': D, 'subjects': 2, 'decoder_mode': 'parallel'},
   'motion': {'speech_dim': D, 'decoder_mode': 'parallel'},
-  'portrait': {'latent': 4},
+  'portrait': {'latent_dim': 4},
 }
 
 

@@ -14,7 +14,7 @@ MODEL = {
   'input_size': 64,
   'output_size': 64,
   'channel_multiplier': 0.03,
-  'latent': 4,
+  'latent_dim': 4,
   'mapping_width': 16,
 }
 OPTIMIZERS = {'generator': optax.adam(1e-3), 'discriminator': optax.adam(1e-3)}

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from gmtalker_jax.core.errors import check_choice
 from gmtalker_jax.models import style as parts
 
 
@@ -20,11 +21,12 @@ class Discriminator(nn.Module):
   channel_multiplier: float = 1.0
   max_channels: int = 512
   group: int = 4  # of the minibatch standard deviation
-  dtype: Any = jnp.float32
+  dtype: str = 'float32'  # of the convolutions: float32 | bfloat16
 
   @nn.compact
   def __call__(self, image: jax.Array) -> jax.Array:
     """Returns logits [B] for `image` [B, size, size, C]."""
+    check_choice('dtype', self.dtype, parts.DTYPES)
     settings: dict[str, Any] = {'activation': parts.leaky_relu_gain, 'dtype': self.dtype}
     resolution, width = self.size // 2, self._channels(self.size)
     x = None

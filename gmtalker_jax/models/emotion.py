@@ -22,9 +22,9 @@ class EmotionMapping(nn.Module):
   trunk_layers: int = 2
 
   @nn.compact
-  def __call__(self, z_style: jax.Array, weights: jax.Array) -> jax.Array:
-    """Returns [B, style_dim] for `z_style` [B, Z] ~ N(0, I) and `weights` [B, K]."""
-    return jnp.einsum('bk,bks->bs', weights, self.branches(z_style))
+  def __call__(self, z_style: jax.Array, emotion: jax.Array) -> jax.Array:
+    """Returns [B, style_dim] for `z_style` [B, Z] ~ N(0, I) and `emotion` [B, K]."""
+    return jnp.einsum('bk,bks->bs', emotion, self.branches(z_style))
 
   @nn.nowrap
   def branches(self, z_style: jax.Array) -> jax.Array:

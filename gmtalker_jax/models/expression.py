@@ -37,7 +37,7 @@ class ExpressionGenerator(nn.Module):
   emotions: int = 8  # K, the components of the mixture
   subjects: int = 1
   width: int = 256
-  latent: int = 256
+  latent_dim: int = 256
   w_dim: int = 64
   heads: int = 4
   encoder_layers: int = 4
@@ -59,10 +59,10 @@ class ExpressionGenerator(nn.Module):
       self.width, self.heads, self.encoder_layers, self.period, self.period, self.dropout
     )
     self.pool_w, self.pool_z = (layers.AttentionPooling(self.width) for _ in range(2))
-    self.head_w, self.head_z = nn.Dense(2 * self.w_dim), nn.Dense(2 * self.latent)
-    self.mog_mapper = MAPPERS[self.mapper](self.emotions, self.latent, self.width)
+    self.head_w, self.head_z = nn.Dense(2 * self.w_dim), nn.Dense(2 * self.latent_dim)
+    self.mog_mapper = MAPPERS[self.mapper](self.emotions, self.latent_dim, self.width)
     self.subject_table = nn.Embed(self.subjects, self.width)
-    self.latent_in = nn.Dense(self.width) if self.latent != self.width else (lambda z: z)
+    self.latent_in = nn.Dense(self.width) if self.latent_dim != self.width else (lambda z: z)
     self.decoder = Decoder(
       self.expression_dim, self.width, self.heads, self.decoder_layers, self.period,
       self.align_window, self.history, self.speech_layers,
@@ -125,7 +125,7 @@ class ExpressionGenerator(nn.Module):
   def sample(
     self,
     speech: jax.Array,
-    weights: jax.Array,
+    emotion: jax.Array,
     key: jax.Array,
     temperature: float = 1.0,
     mode: str = 'interpolation',
@@ -140,46 +140,46 @@ class ExpressionGenerator(nn.Module):
     self._check_speech(speech)
     batch, frames = speech.shape[0], speech.shape[1] // 2
     mask = jnp.ones((batch, frames)) if mask is None else mask
-    z = self.sample_latent(weights, key, temperature, mode)
+    z = self.sample_latent(emotion, key, temperature, mode)
     z = per_frame(z, frames)
     return self.rollout(speech, z, mask, self.embed(subject, batch)), z
 
-  def sample_latent(self, weights, key, temperature=1.0, mode='interpolation') -> jax.Array:
+  def sample_latent(self, emotion, key, temperature=1.0, mode='interpolation') -> jax.Array:
     """z of emotion weights [B, K] -> [B, Z] or [B, T, K] -> [B, T, Z] (method 2.7).
 
     interpolation: Σ e_k z^k with one noise for all k. component: k ~ Cat(e), one draw for all
     frames. moment: the moment-matched Gaussian. The three agree on one-hot weights.
     """
     check_choice('sampling mode', mode, SAMPLING)
-    weights = self.simplex(weights)
-    batch = weights.shape[0]
+    emotion = self.simplex(emotion)
+    batch = emotion.shape[0]
     keys = jax.random.split(key, 3)
     components = self.mixture(distributions.row_noise(keys[0], (batch, self.w_dim)))
-    noise = distributions.row_noise(keys[1], (batch, self.latent))
-    flat = weights.ndim == 2
-    weights = weights[:, None] if flat else weights
+    noise = distributions.row_noise(keys[1], (batch, self.latent_dim))
+    flat = emotion.ndim == 2
+    emotion = emotion[:, None] if flat else emotion
     if mode == 'moment':
-      matched = distributions.moment_match(weights, Gaussian(*(c[:, None] for c in components)))
+      matched = distributions.moment_match(emotion, Gaussian(*(c[:, None] for c in components)))
       z = distributions.sample(matched, noise[:, None], temperature)
     else:
       if mode == 'component':
         gumbel = -jnp.log(-jnp.log(_row_uniform(keys[2], (batch, self.emotions))))
-        chosen = jnp.argmax(jnp.log(jnp.maximum(weights, 1e-30)) + gumbel[:, None], axis=-1)
-        weights = jax.nn.one_hot(chosen, self.emotions)
+        chosen = jnp.argmax(jnp.log(jnp.maximum(emotion, 1e-30)) + gumbel[:, None], axis=-1)
+        emotion = jax.nn.one_hot(chosen, self.emotions)
       each = distributions.sample(components, noise[:, None], temperature)  # [B, K, Z]
-      z = jnp.einsum('btk,bkz->btz', weights, each)
+      z = jnp.einsum('btk,bkz->btz', emotion, each)
     return z[:, 0] if flat else z
 
-  def simplex(self, weights: jax.Array) -> jax.Array:
-    """Checks the number of emotions. A model of one component gets the weights' sum."""
+  def simplex(self, emotion: jax.Array) -> jax.Array:
+    """Checks the number of emotions. A model of one component gets the sum of the weights."""
     if self.emotions == 1:
-      return weights.sum(-1, keepdims=True)
-    if weights.shape[-1] != self.emotions:
+      return emotion.sum(-1, keepdims=True)
+    if emotion.shape[-1] != self.emotions:
       raise InputError(
-        f'got weights of {weights.shape[-1]} emotions, expected {self.emotions}, give one per '
+        f'got weights of {emotion.shape[-1]} emotions, expected {self.emotions}, give one per '
         'component of the mixture'
       )
-    return weights
+    return emotion
 
   def _context(self, z: jax.Array, subject: jax.Array, frames: int) -> jax.Array:
     return per_frame(self.latent_in(z), frames) + subject[:, None]

@@ -12,7 +12,7 @@ class MLPMapper(nn.Module):
   """Two hidden layers, then one linear head per component."""
 
   components: int
-  latent: int
+  latent_dim: int
   width: int
 
   @nn.compact
@@ -20,7 +20,7 @@ class MLPMapper(nn.Module):
     """w [B, w_dim] -> means and log-variances [B, K, Z]."""
     x = nn.gelu(nn.Dense(self.width, name='hidden_0')(w))
     x = nn.gelu(nn.Dense(self.width, name='hidden_1')(x))
-    shape = (self.components, self.latent)
+    shape = (self.components, self.latent_dim)
     mean = nn.DenseGeneral(shape, bias_init=_spread, name='mean')(x)
     return Gaussian(mean, _log_variance(nn.DenseGeneral(shape, name='log_variance')(x)))
 
@@ -29,7 +29,7 @@ class TransformerMapper(nn.Module):
   """K learned queries that attend to the token of w and to each other."""
 
   components: int
-  latent: int
+  latent_dim: int
   width: int
   heads: int = 4
   layers: int = 2
@@ -45,9 +45,9 @@ class TransformerMapper(nn.Module):
       x = EncoderBlock(self.width, self.heads, name=f'blocks_{i}')(x, free, token)
     x = nn.LayerNorm(name='norm')(x)
     # One bias per component, spread as in the MLP, so that the components start apart.
-    bias = self.param('bias', _spread, (self.components, self.latent))
-    mean = nn.Dense(self.latent, use_bias=False, name='mean')(x) + bias[None]
-    return Gaussian(mean, _log_variance(nn.Dense(self.latent, name='log_variance')(x)))
+    bias = self.param('bias', _spread, (self.components, self.latent_dim))
+    mean = nn.Dense(self.latent_dim, use_bias=False, name='mean')(x) + bias[None]
+    return Gaussian(mean, _log_variance(nn.Dense(self.latent_dim, name='log_variance')(x)))
 
 
 _spread = nn.initializers.truncated_normal(1.0)

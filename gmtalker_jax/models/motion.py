@@ -51,7 +51,7 @@ class MotionGenerator(nn.Module):
 
   speech_dim: int
   motion_dim: int = 12
-  latent: int = 16
+  latent_dim: int = 16
   stride: int = 4
   latent_layout: str = 'sequence'
   flow_steps: int = 4
@@ -80,8 +80,8 @@ class MotionGenerator(nn.Module):
       self.width, self.heads, self.encoder_layers, self.period, self.period, self.dropout
     )
     self.pool = layers.AttentionPooling(self.width) if self.latent_layout == 'vector' else None
-    self.posterior_head = nn.Dense(2 * self.latent)
-    half = self.latent // 2
+    self.posterior_head = nn.Dense(2 * self.latent_dim)
+    half = self.latent_dim // 2
     self.conditioners = [
       Conditioner(half, self.flow_width, self.heads, self.flow_layers, self.period)
       for _ in range(self.flow_steps)
@@ -155,14 +155,14 @@ class MotionGenerator(nn.Module):
     batch, frames = speech.shape[0], speech.shape[1] // 2
     mask = jnp.ones((batch, frames)) if mask is None else mask
     length = self.latent_mask(mask).shape[1]
-    z = temperature * distributions.row_noise(key, (batch, length, self.latent), rows=2)
+    z = temperature * distributions.row_noise(key, (batch, length, self.latent_dim), rows=2)
     return self.rollout(speech, self.push(z, speech, mask)[0], mask)
 
   def _flow(self, speech: jax.Array, mask: jax.Array):
     valid = self.latent_mask(mask)
     heard = self._heard(speech, mask) if self.flow_audio_cond else None
     steps = [lambda x, c=c: c(x, heard, valid) for c in self.conditioners]
-    return coupling_flow(steps, self.latent, valid)
+    return coupling_flow(steps, self.latent_dim, valid)
 
   def _heard(self, speech: jax.Array, mask: jax.Array) -> jax.Array:
     rows = jnp.repeat(mask, 2, axis=1)

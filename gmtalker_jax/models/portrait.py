@@ -1,7 +1,5 @@
 """The portrait generator: a rendering of the head becomes a photograph (method 4)."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -31,18 +29,18 @@ class PortraitGenerator(nn.Module):
   max_channels: int = 512
   style_dim: int = 64
   emotions: int = 8
-  latent: int = 256
+  latent_dim: int = 256
   zgm_injection: str = 'style_concat'
   latent_channels: int = 8
   mapping_width: int = 256
   fuse_detail: bool = False  # see StyleUNet
-  dtype: Any = jnp.float32  # of the convolutions; parameters and pictures stay float32
+  dtype: str = 'float32'  # of the convolutions: float32 | bfloat16; the rest stays float32
 
   @nn.compact
   def __call__(
     self,
     rendering: jax.Array,
-    weights: jax.Array,
+    emotion: jax.Array,
     latent: jax.Array,
     z_style: jax.Array,
     noise_key: jax.Array | None = None,
@@ -51,7 +49,7 @@ class PortraitGenerator(nn.Module):
 
     Args:
       rendering: [B, h, w, 3], -1..1, h = w = input_size.
-      weights: [B, K] emotion weights on the simplex.
+      emotion: [B, K] weights on the simplex.
       latent: [B, Z] z_gm.
       z_style: [B, style_dim] ~ N(0, I); one per image in training, one per video when speaking.
       noise_key: consumed; None = no noise.
@@ -61,7 +59,7 @@ class PortraitGenerator(nn.Module):
     """
     check_choice('zgm_injection', self.zgm_injection, INJECTIONS)
     style = EmotionMapping(self.emotions, self.style_dim, self.mapping_width, name='mapping')(
-      z_style, weights
+      z_style, emotion
     )
     if self.zgm_injection == 'style_concat':
       own = parts.Linear(self.style_dim, name='latent')(latent)
@@ -101,7 +99,7 @@ class StyleUNet(nn.Module):
   output_size: int = 512
   channel_multiplier: float = 1.0
   max_channels: int = 512
-  dtype: Any = jnp.float32
+  dtype: str = 'float32'
   fuse_detail: bool = False
 
   @nn.compact
@@ -171,6 +169,7 @@ class StyleUNet(nn.Module):
     return parts.channels(resolution, self.channel_multiplier, self.max_channels)
 
   def _check(self, rendering: jax.Array) -> None:
+    check_choice('dtype', self.dtype, parts.DTYPES)
     sizes = (self.input_size, self.output_size)
     if any(s not in (64, 128, 256, 512, 1024) for s in sizes) or sizes[1] < sizes[0]:
       raise InputError(

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+DTYPES = ('float32', 'bfloat16')  # of convolutions; parameters and pictures are float32
 SLOPE = 0.2  # of the leaky ReLU
 EPSILON = 1e-8  # of demodulation and pixel norm
 OUTER, INNER = 1 / 8, 3 / 8  # the blur filter [1, 3, 3, 1] / 8
@@ -119,7 +120,7 @@ class Linear(nn.Module):
 
   features: int
   bias: float = 0.0  # its initial value
-  dtype: Any = jnp.float32
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -140,7 +141,7 @@ class Conv(nn.Module):
   size: int = 3
   down: bool = False
   activation: Callable[[jax.Array], jax.Array] = leaky_relu
-  dtype: Any = jnp.float32
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -164,7 +165,7 @@ class ModulatedConv(nn.Module):
   size: int = 3
   up: bool = False
   demodulate: bool = True
-  dtype: Any = jnp.float32
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x: jax.Array, style: jax.Array) -> jax.Array:
@@ -186,7 +187,7 @@ class StyledConv(nn.Module):
 
   features: int
   up: bool = False
-  dtype: Any = jnp.float32
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(
@@ -205,7 +206,7 @@ class StyledConv(nn.Module):
 class ToRGB(nn.Module):
   """Features [B, H, W, C] -> picture [B, 2H, 2W, 3], by way of its 12 wavelet channels."""
 
-  dtype: Any = jnp.float32
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x: jax.Array, style: jax.Array) -> jax.Array:
@@ -220,7 +221,7 @@ class FromRGB(nn.Module):
 
   features: int
   activation: Callable[[jax.Array], jax.Array] = leaky_relu
-  dtype: Any = jnp.float32
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, image: jax.Array) -> jax.Array:
@@ -234,7 +235,7 @@ class ConvBlock(nn.Module):
 
   features: int
   activation: Callable[[jax.Array], jax.Array] = leaky_relu
-  dtype: Any = jnp.float32
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:

@@ -131,7 +131,7 @@ def _divergence(generator, posterior, drawn, batch: MotionBatch, objective: Obje
   if generator.flow_objective == 'prior':
     prior = generator.prior_log_density(drawn, batch.speech, batch.mask)
     each = variational.flow_kl(posterior, drawn, prior, mask)
-    kl = each.sum() / (count * generator.latent)
+    kl = each.sum() / (count * generator.latent_dim)
     return kl, variational.free_bits(kl, objective.free_bits)
   # Invariant under the bijection, so it is taken where it has a closed form.
   each = distributions.kl_per_dimension(posterior, distributions.standard_like(posterior))
@@ -151,7 +151,7 @@ def _evaluate(generator, batch: MotionBatch, key, objective: Objective) -> Metri
   and `diversity`: mean distance per frame of motions drawn for the same speech.
   """
   valid = generator.latent_mask(batch.mask)
-  dims = valid.sum(1) * generator.latent
+  dims = valid.sum(1) * generator.latent_dim
   posterior = generator.encode(batch.motion, batch.speech, batch.mask)
   keys = jax.random.split(key, DIVERSITY_SAMPLES + 1)
   drawn = distributions.sample(

@@ -15,7 +15,7 @@ from gmtalker_jax.types import ExpressionBatch
 
 B, T, D, E, K = 2, 9, 3, 4, 3
 SIZE = {
-  'speech_dim': D, 'expression_dim': E, 'emotions': K, 'subjects': 2, 'width': 8, 'latent': 8,
+  'speech_dim': D, 'expression_dim': E, 'emotions': K, 'subjects': 2, 'width': 8, 'latent_dim': 8,
   'w_dim': 4, 'heads': 2, 'encoder_layers': 1, 'decoder_layers': 2, 'period': 4, 'dropout': 0.0,
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ from gmtalker_jax.types import MotionBatch
 
 B, T, D, M = 2, 10, 3, 12
 SIZE = {
-  'speech_dim': D, 'motion_dim': M, 'latent': 4, 'stride': 4, 'flow_steps': 3, 'flow_width': 8,
+  'speech_dim': D, 'motion_dim': M, 'latent_dim': 4, 'stride': 4, 'flow_steps': 3, 'flow_width': 8,
   'flow_layers': 1, 'width': 8, 'heads': 2, 'encoder_layers': 1, 'decoder_layers': 1, 'period': 4,
   'dropout': 0.0,
 }  # fmt: skip

@@ -20,7 +20,7 @@ SIZE = {
 }  # fmt: skip
 EXPRESSION = functools.partial(ExpressionGenerator, expression_dim=5, emotions=3, w_dim=4, **SIZE)
 MOTION = functools.partial(MotionGenerator, motion_dim=5, flow_steps=2, flow_layers=2, **SIZE)
-PORTRAIT = functools.partial(PortraitGenerator, 64, 128, 0.03, latent=4)
+PORTRAIT = functools.partial(PortraitGenerator, 64, 128, 0.03, latent_dim=4)
 SEQUENCE = ((2, 4, 5), (2, 8, 3), (2, 4))
 PICTURE = ((1, 64, 64, 3), (1, 8), (1, 4), (1, 64))
 NETWORKS = {

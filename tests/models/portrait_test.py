@@ -35,7 +35,7 @@ def test_parameters_at_public_size(sizes, public):
 
 @pytest.mark.parametrize('sizes', [(64, 64), (64, 256), (128, 256), (256, 256), (256, 512)])
 def test_shapes(sizes):
-  net = PortraitGenerator(*sizes, channel_multiplier=0.1, latent=4)
+  net = PortraitGenerator(*sizes, channel_multiplier=0.1, latent_dim=4)
   args = (jnp.zeros((2, sizes[0], sizes[0], 3)), jnp.ones((2, 8)), jnp.zeros((2, 4)))
   out, _ = jax.eval_shape(net.init_with_output, jax.random.key(0), *args, jnp.zeros((2, 64)))
   assert out.shape == (2, sizes[1], sizes[1], 3)
@@ -44,7 +44,7 @@ def test_shapes(sizes):
 
 def tiny(**settings):
   net = PortraitGenerator(
-    64, 64, channel_multiplier=0.01, style_dim=8, latent=4, mapping_width=16, **settings
+    64, 64, channel_multiplier=0.01, style_dim=8, latent_dim=4, mapping_width=16, **settings
   )
   rng = np.random.default_rng(0)
   args = [
@@ -78,7 +78,7 @@ def test_every_input_moves_the_picture_and_examples_do_not_mix():
 
 def test_bfloat16_is_near_float32():
   net, params, args = tiny()
-  half, _, _ = tiny(dtype=jnp.bfloat16)
+  half, _, _ = tiny(dtype='bfloat16')
   a, b = jax.jit(net.apply)(params, *args), jax.jit(half.apply)(params, *args)
   assert b.dtype == jnp.float32
   assert jnp.abs(a - b).mean() < 0.05 * jnp.abs(a).mean()
@@ -92,6 +92,8 @@ def test_bad_input_is_told():
     StyleUNet(128, 128).init(jax.random.key(0), image, code)
   with pytest.raises(InputError, match='got zgm_injection'):
     tiny(zgm_injection='elsewhere')
+  with pytest.raises(InputError, match="got dtype 'float16', expected one of float32, bfloat16"):
+    tiny(dtype='float16')
 
 
 def test_detail_reaches_the_picture_where_it_is():

@@ -11,9 +11,10 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.stages import portrait
 from gmtalker_jax.types import PortraitBatch
 
-SMALL = {'input_size': 64, 'output_size': 64, 'channel_multiplier': 0.03}
 MODEL = {
-  **SMALL,
+  'input_size': 64,
+  'output_size': 64,
+  'channel_multiplier': 0.03,
   'latent_dim': 4,
   'mapping_width': 16,
   'discriminator': {'size': 64, 'channel_multiplier': 0.03},

@@ -6,6 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from gmtalker_jax.core.arrays import to_signed
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.data.statistics import Statistics
@@ -84,8 +85,8 @@ def portrait(frame: Mapping[str, np.ndarray], generator: Generator) -> PortraitB
   """One frame of `portrait_frames` as an example of the portrait stage, pictures in -1..1."""
   del generator  # nothing is random here
   return PortraitBatch(
-    rendering=_signed(frame['rendering']),
-    image=_signed(frame['image']),
+    rendering=to_signed(frame['rendering']),
+    image=to_signed(frame['image']),
     emotion=frame['emotion'],
     latent=frame['latent'],
     mask=np.float32(1),
@@ -135,7 +136,3 @@ def _reduce(image: np.ndarray, size: int, name: str) -> np.ndarray:
   if height == size:
     return image
   return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
-
-
-def _signed(image: np.ndarray) -> np.ndarray:
-  return image.astype(np.float32) / 127.5 - 1

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gmtalker_jax.core import rng
+from gmtalker_jax.core import arrays, rng
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, speech
 from gmtalker_jax.face.render import render_frames
@@ -177,9 +177,9 @@ def _motion_sampler(module) -> Callable[..., jax.Array]:
 def _painter(module) -> Callable[..., jax.Array]:
   @jax.jit
   def apply(params, rendering, weights, latent, style):
-    condition = rendering.astype(jnp.float32) / 127.5 - 1.0
+    condition = arrays.to_signed(rendering)
     image = module.apply({'params': params}, condition, weights, latent, style)
-    return jnp.round((jnp.clip(image, -1.0, 1.0) + 1.0) * 127.5).astype(jnp.uint8)
+    return arrays.to_bytes(image)
 
   return apply
 

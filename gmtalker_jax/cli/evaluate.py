@@ -9,13 +9,11 @@ metrics.json holds the numbers by name and, under "definitions", what each one i
 embedding.json beside it holds the clips as points (t-SNE of the posterior means).
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from gmtalker_jax.cli import arguments
-from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.io import files
 
 
@@ -32,8 +30,7 @@ def main(argv: Sequence[str]) -> int:
   add('--out', default='metrics.json', metavar='FILE')
   args = parser.read(argv)
   out = Path(args.out)
-  if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-    raise InputError(f'cannot write --out {args.out!r}; expected a folder that is writable')
+  files.check_place(out)
 
   from gmtalker_jax.evaluation import protocol
   from gmtalker_jax.inference import talker

@@ -54,7 +54,7 @@ def write_records(
     config = tfds.download.DownloadConfig(num_shards=shards, manual_dir=out)
     _prepare(builder, config)
     whole = Path(builder.data_dir)
-    meter.statistics.save(whole / 'statistics.json')
+    files.write_json(whole / 'statistics.json', meter.statistics.to_json())
     _write_manifest(whole, dataset, meter.subjects)
     files.replace_folder(whole, out / source.DIRECTORY)
     return out / source.DIRECTORY

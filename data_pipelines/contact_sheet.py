@@ -40,21 +40,38 @@ class Strip(NamedTuple):
   landmarks: np.ndarray
 
 
+class Sheet:
+  """Collects the first MOST strips; of later ones it only counts how many there were."""
+
+  def __init__(self):
+    """An empty sheet."""
+    self._strips: list[Strip] = []
+    self._more = 0
+
+  def add(self, strip: Strip) -> None:
+    """Adds a strip at the end."""
+    if len(self._strips) < MOST:
+      self._strips.append(strip)
+    else:
+      self._more += 1
+
+  def save(self, path: Path) -> None:
+    """Writes the sheet as a JPEG, whole or not at all; writes nothing where nothing was added."""
+    if not self._strips:
+      return
+    sheet = draw(self._strips)
+    if self._more:
+      banner = np.zeros((_LABEL, sheet.shape[1], 3), np.uint8)
+      _write(banner, f'... and {self._more} more clips')
+      sheet = np.concatenate([sheet, banner])
+    ok, blob = cv2.imencode('.jpg', sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    assert ok
+    files.write_bytes(path, blob.tobytes())
+
+
 def choose(frames: int) -> list[int]:
   """The frames of a clip that are shown."""
   return np.linspace(0.08 * frames, 0.92 * frames - 1, FRAMES).round().clip(0).astype(int).tolist()
-
-
-def save(strips: list[Strip], path: Path) -> None:
-  """Writes the sheet as a JPEG, whole or not at all."""
-  sheet = draw(strips[:MOST])
-  if len(strips) > MOST:
-    banner = np.zeros((_LABEL, sheet.shape[1], 3), np.uint8)
-    _write(banner, f'... and {len(strips) - MOST} more clips')
-    sheet = np.concatenate([sheet, banner])
-  ok, blob = cv2.imencode('.jpg', sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-  assert ok
-  files.write_bytes(path, blob.tobytes())
 
 
 def draw(strips: list[Strip]) -> np.ndarray:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gmtalker_jax.core.arrays import to_bytes
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera, morphable, raster, render
@@ -76,7 +77,7 @@ def _draw(head: Head, vertices: jax.Array):
   projected = camera.project(CAMERA, vertices, SIZE)
   rgb = render.draw(head, vertices, SIZE, CAMERA).rgb
   fragments = raster.rasterize(projected, head.triangles, SIZE)
-  return jnp.round((rgb + 1) * 127.5).astype(jnp.uint8), fragments.triangle, projected
+  return to_bytes(rgb), fragments.triangle, projected
 
 
 def _shape(head: Head, jaw: float) -> jax.Array:

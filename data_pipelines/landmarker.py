@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from ai_edge_litert import interpreter as litert
 
+from gmtalker_jax.core.arrays import to_signed
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.face.landmarks import COUNT, ON_SKIN, OUTER_EYES
 
@@ -154,7 +155,7 @@ class Landmarker:
     )  # fmt: skip
     shrink = cv2.INTER_AREA if side > _DETECTOR_SIZE else cv2.INTER_LINEAR
     small = cv2.resize(part, (_DETECTOR_SIZE, _DETECTOR_SIZE), interpolation=shrink)
-    outputs = self._detector(small[None] / np.float32(127.5) - 1)
+    outputs = self._detector(to_signed(small[None]))
     boxes, logits = sorted(outputs, key=lambda o: -o.shape[-1])
     scores = _sigmoid(logits[0, :, 0])
     good = scores > _PRESENT

@@ -4,11 +4,12 @@ Clips are ingested one by one, in worker processes if asked for; the results wai
 beside OUT, which is renamed to OUT when everything is in it.
 """
 
+import collections
 import functools
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent import futures
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ from .landmarker import Landmarker
 CONTACT_SHEET = 'contact_sheet.jpg'
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 _RENDERED_AT_ONCE = 64  # frames: bounds the memory
+_BEGUN_AT_ONCE = 32  # clips, more than workers: a long one does not make the others wait
 
 
 class Task(NamedTuple):
@@ -94,14 +96,25 @@ def prepare(
     spool = work / 'spool'
     spool.mkdir()
     tasks = [Task(clip, encoder, keep(clip), spool) for clip in clips]
-    done = list(_run(tasks, workers or min(2, os.cpu_count() or 1), progress))
+    done = _collect(_run(tasks, workers or min(2, os.cpu_count() or 1), progress), work)
     made = _write(kind, src, work, done, problems)
     shutil.rmtree(spool)
   return made
 
 
+def _collect(results: Iterable[Done], work: Path) -> list[Done]:
+  """Writes the contact sheet; returns the results without its pictures, which are large."""
+  sheet, done = contact_sheet.Sheet(), []
+  for one in results:
+    if one.strip:
+      sheet.add(one.strip)
+    done.append(one._replace(strip=None))
+  sheet.save(work / CONTACT_SHEET)
+  return done
+
+
 def _write(kind: str, src: Path, work: Path, done: list[Done], problems) -> dict[str, Any]:
-  """Writes records, sheet and report into `work`."""
+  """Writes records and report into `work`."""
   taken = [d for d in done if not d.code]
   clips, note = sources.balanced_splits(d.source for d in taken)
   accepted = [d.facts | {'split': c.split} for d, c in zip(taken, clips, strict=True)]
@@ -120,9 +133,6 @@ def _write(kind: str, src: Path, work: Path, done: list[Done], problems) -> dict
     build.write_records(splits, work, kind)
   else:
     note = 'no clip could be used, so there are no records'
-  strips = [d.strip for d in done if d.strip]
-  if strips:
-    contact_sheet.save(strips, work / CONTACT_SHEET)
   made = report.make(kind, accepted, rejected, problems, [note] if note else [])
   report.save(made, work)
   return made
@@ -139,7 +149,22 @@ def _run(tasks: list[Task], workers: int, progress: bool) -> Iterator[Done]:
   # A forked JAX may hang, so workers start fresh.
   context = multiprocessing.get_context('spawn')
   with futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-    yield from bar(pool.map(work_on, tasks))
+    yield from bar(_in_order(pool, tasks))
+
+
+def _in_order(pool: futures.Executor, tasks: list[Task]) -> Iterator[Done]:
+  """As `pool.map`, but with few results at a time: each holds pictures."""
+  begun: collections.deque[futures.Future[Done]] = collections.deque()
+  try:
+    for task in tasks:
+      if len(begun) == _BEGUN_AT_ONCE:
+        yield begun.popleft().result()
+      begun.append(pool.submit(work_on, task))
+    while begun:
+      yield begun.popleft().result()
+  finally:
+    for future in begun:
+      future.cancel()
 
 
 def work_on(task: Task) -> Done:

@@ -12,7 +12,6 @@ level, text, subject, split; the sounds are phoneme_start, phoneme_end (seconds)
 
 import functools
 import itertools
-import json
 import os
 import zlib
 from collections.abc import Iterator
@@ -226,7 +225,7 @@ def _open_folder(out: Path, arguments: dict) -> None:
   """Claims `out` for a corpus of these arguments, or finds that it already is one."""
   marker = out / 'corpus.json'
   if marker.is_file():
-    before = json.loads(marker.read_text()).get('parameters')
+    before = files.read_json(marker).get('parameters')
     if before != {'version': VERSION, **arguments}:
       raise InputError(
         f'got {out} which holds a corpus of other parameters, expected the same or a new folder; '

@@ -9,7 +9,6 @@ examples:
   gmtalker demo --out demo --dry-run          only print the commands
 """
 
-import json
 import os
 import platform
 import subprocess
@@ -90,10 +89,10 @@ class _Diary:
     self._values: dict[str, Any] = {'preset': preset, 'machine': _machine(), 'steps': []}
     try:
       out.mkdir(parents=True, exist_ok=True)
-      if self._path.is_file():
-        self._values = json.loads(self._path.read_text())
-    except (OSError, ValueError) as error:
+    except OSError as error:
       raise InputError(f'cannot use --out {str(out)!r}: {error}; choose another') from None
+    if self._path.is_file():
+      self._values = files.read_json(self._path)
     if self._values['preset'] != preset:
       raise InputError(
         f'got --preset {preset}, but {str(out)!r} holds a demo of {self._values["preset"]!r}; '

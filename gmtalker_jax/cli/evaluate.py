@@ -11,13 +11,11 @@ embedding.json beside it holds the clips as points (t-SNE of the posterior means
 only these numbers are measured, and no points.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from gmtalker_jax.cli import arguments
-from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.io import files
 
 
@@ -35,8 +33,7 @@ def main(argv: Sequence[str]) -> int:
   add('--out', default='metrics.json', metavar='FILE')
   args = parser.read(argv)
   out = Path(args.out)
-  if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-    raise InputError(f'cannot write --out {args.out!r}; expected a folder that is writable')
+  files.check_place(out)
 
   from gmtalker_jax.evaluation import protocol
   from gmtalker_jax.evaluation.metrics import latent

@@ -9,7 +9,7 @@ kinds:
 examples:
   gmtalker prepare mead MEAD --out records/mead
   gmtalker prepare folder my_videos --out records/me --frames
-  gmtalker prepare procedural corpus/mead --out records/star --frames M001
+  gmtalker prepare procedural corpus/mead --out records/star --frames W001
 
 Clips that cannot be used get a reason in OUT/report.json; nothing stops. OUT/contact_sheet.jpg
 shows the fitted head over the frames.
@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
   add('kind', choices=KINDS, help='how the folder is laid out')
   add('source', metavar='SRC')
   add('--out', required=True, metavar='DIR', help='records, report.json, contact_sheet.jpg')
-  add('--encoder', metavar='NAME', help='speech features, see speech/__init__.py')
+  add('--encoder', metavar='NAME', help='speech: logmel, embedding or logmel+embedding (default)')
   add(
     '--frames', nargs='?', const=True, default=False, metavar='SUBJECT',
     help='keep photographs and renderings too (of one person): what the portrait stage needs',

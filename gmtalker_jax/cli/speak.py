@@ -13,7 +13,6 @@ A track has keys SECONDS:EMOTION[@STRENGTH] with straight lines between them.
 The same arguments and seed give the same video. An existing --out is replaced when done.
 """
 
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +29,10 @@ from gmtalker_jax.io import files
 def main(argv: Sequence[str]) -> int:
   """Runs `gmtalker speak`."""
   args = _parser().read(argv)
-  out = _check_out(args.out)
+  out = Path(args.out)
+  if out.suffix.lower() != '.mp4':
+    raise InputError(f'got --out {args.out!r}, expected a name that ends in .mp4')
+  files.check_place(out)
 
   from gmtalker_jax.data import schema
   from gmtalker_jax.inference import speak, talker, timeline
@@ -111,16 +113,6 @@ def _parser() -> arguments.Parser:
   add('--coefficients', metavar='FILE.npz', help='write blendshapes and motion there too')
   add('--overwrite', action='store_true', help='for scripts that say so; --out is always replaced')
   return parser
-
-
-def _check_out(path: str) -> Path:
-  out = Path(path)
-  if out.suffix.lower() != '.mp4':
-    raise InputError(f'got --out {path!r}, expected a name that ends in .mp4')
-  folder = out.parent
-  if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-    raise InputError(f'cannot write --out {path!r}; expected a file in a folder that is writable')
-  return out
 
 
 def _read_sound(audio, path: str) -> np.ndarray:

@@ -6,8 +6,11 @@ H W pixels · C channels. Masks are float32, 1 = valid. Time is counted in frame
 radians, translations head widths.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def blank(values: jax.Array, mask: jax.Array) -> jax.Array:
@@ -39,3 +42,13 @@ def group(values: jax.Array, stride: int) -> jax.Array:
 def fan_out(latents: jax.Array, stride: int, frames: int) -> jax.Array:
   """Repeats every latent `stride` times and cuts to `frames`: [B, L, C] -> [B, T, C]."""
   return jnp.repeat(latents, stride, axis=1)[:, :frames]
+
+
+def to_signed(picture: Any) -> Any:
+  """A picture of bytes, uint8 0..255, as float32 -1..1; of NumPy, or of JAX."""
+  return picture.astype(np.float32) / 127.5 - 1
+
+
+def to_bytes(picture: Any) -> Any:
+  """The inverse of `to_signed`: the nearest byte; what lies outside -1..1 is clipped."""
+  return ((picture.clip(-1.0, 1.0) + 1) * 127.5).round().astype(np.uint8)

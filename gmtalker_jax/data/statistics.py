@@ -64,12 +64,8 @@ class Statistics(NamedTuple):
     """The statistics of both sets of records together."""
     return Statistics(*(a.merge(b) for a, b in zip(self, other, strict=True)))
 
-  def save(self, path: str | Path) -> None:
-    """Writes JSON; floats survive exactly."""
-    Path(path).write_text(json.dumps(self.to_json()))
-
   def to_json(self) -> dict[str, Any]:
-    """Plain lists and numbers."""
+    """Plain lists and numbers; through JSON they survive exactly."""
     return {
       name: {'count': m.count, 'mean': m.mean.tolist(), 'variance': m.variance.tolist()}
       for name, m in self._asdict().items()
@@ -108,7 +104,7 @@ def from_json(data: Mapping[str, Any]) -> Statistics:
 
 
 def load(path: str | Path) -> Statistics:
-  """Reads what `Statistics.save` wrote."""
+  """Reads a file of `Statistics.to_json`."""
   try:
     return from_json(json.loads(Path(path).read_text()))
   except (OSError, ValueError, KeyError, TypeError) as e:

@@ -6,6 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from gmtalker_jax.core.arrays import to_signed
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import emotion as emotions
 from gmtalker_jax.data import schema
@@ -81,8 +82,8 @@ def portrait(
   Raises InputError for smaller pictures: they are only ever reduced.
   """
   return PortraitBatch(
-    rendering=_signed(reduce(frame['rendering'], input_size, frame['id'])),
-    image=_signed(reduce(frame['photograph'], output_size, frame['id'])),
+    rendering=to_signed(reduce(frame['rendering'], input_size, frame['id'])),
+    image=to_signed(reduce(frame['photograph'], output_size, frame['id'])),
     emotion=emotions.of(frame, rng, soft_levels, unknown_emotion).weights,
     latent=np.asarray(frame['latent'], np.float32),
     mask=np.float32(1),
@@ -118,7 +119,3 @@ def reduce(image: np.ndarray, size: int, name: str) -> np.ndarray:
   if height == size:
     return image
   return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
-
-
-def _signed(image: np.ndarray) -> np.ndarray:
-  return image.astype(np.float32) / 127.5 - 1

@@ -3,7 +3,6 @@
 import base64
 import io
 import itertools
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -178,7 +177,7 @@ def _groups(known: Sequence[str], plots_of_stage: Sequence[Sequence[str]]) -> li
 
 
 def _json(path: Path) -> dict[str, Any]:
-  return json.loads(path.read_text()) if path.is_file() else {}
+  return files.read_json(path) if path.is_file() else {}
 
 
 def _template() -> jinja2.Template:

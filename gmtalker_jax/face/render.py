@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gmtalker_jax.core.arrays import to_bytes
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera as cameras
 from gmtalker_jax.face import light as lights
@@ -127,8 +128,7 @@ def _render_chunk(head: Head, coefficients: Coefficients, size: int) -> jax.Arra
   nobody = jnp.zeros(0)
 
   def one(frame: Coefficients) -> jax.Array:
-    rgb = render(head, nobody, frame, size).rgb
-    return jnp.round((rgb + 1) * 127.5).astype(jnp.uint8)
+    return to_bytes(render(head, nobody, frame, size).rgb)
 
   return jax.lax.map(one, coefficients)
 

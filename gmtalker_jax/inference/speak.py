@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gmtalker_jax import speech
-from gmtalker_jax.core import rng
+from gmtalker_jax.core import arrays, rng
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.face.render import render_frames
@@ -182,9 +182,9 @@ def _motion_sampler(module) -> Callable[..., jax.Array]:
 def _painter(module) -> Callable[..., jax.Array]:
   @jax.jit
   def apply(params, rendering, emotion, latent, style):
-    condition = rendering.astype(jnp.float32) / 127.5 - 1.0
+    condition = arrays.to_signed(rendering)
     image = module.apply({'params': params}, condition, emotion, latent, style)
-    return jnp.round((jnp.clip(image, -1.0, 1.0) + 1.0) * 127.5).astype(jnp.uint8)
+    return arrays.to_bytes(image)
 
   return apply
 

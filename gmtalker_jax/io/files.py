@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Documents, and files and folders that appear whole or not at all."""
 
 import contextlib
 import json
@@ -84,6 +84,29 @@ def write_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
   """Replaces an npz file, compressed."""
   with replacing(path) as part, part.open('wb') as file:
     np.savez_compressed(file, **arrays)
+
+
+def read_json(path: str | os.PathLike) -> Any:
+  """Reads a JSON file.
+
+  Raises:
+    InputError: it is missing, cannot be read, or is no JSON.
+  """
+  try:
+    return json.loads(Path(path).read_text(encoding='utf-8'))
+  except (OSError, ValueError) as error:
+    reason = str(error).splitlines()[0]
+    raise InputError(f'cannot read {str(path)!r} ({reason}); make it again') from error
+
+
+def check_place(path: str | os.PathLike) -> None:
+  """Raises InputError unless a file can be made at `path`: to be asked before long work."""
+  path = Path(path)
+  if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+    raise InputError(
+      f'cannot write {str(path)!r}, expected a file in a folder that is there and writable; '
+      'choose another place'
+    )
 
 
 @contextlib.contextmanager

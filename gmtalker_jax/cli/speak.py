@@ -13,7 +13,6 @@ A track has keys SECONDS:EMOTION[@STRENGTH] with straight lines between them.
 The same arguments and seed give the same video. An existing --out is replaced when done.
 """
 
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,37 +22,35 @@ from typing import Any
 import numpy as np
 
 from gmtalker_jax.cli import arguments
-from gmtalker_jax.core.errors import InputError
 
 
 def main(argv: Sequence[str]) -> int:
   """Runs `gmtalker speak`."""
   args = _parser().read(argv)
-  out = _check_out(args.out)
 
+  from gmtalker_jax import api
   from gmtalker_jax.data import schema
-  from gmtalker_jax.inference import speak, talker, timeline
-  from gmtalker_jax.io import audio, video
+  from gmtalker_jax.inference import timeline
 
+  out = api.check_out(args.out)
   started = time.monotonic()
   timeline.parse(args.emotion, args.intensity, 1)  # refuse it before the slow work
-  wave = _read_sound(audio, args.audio)
-  frames = schema.frame_count(len(wave))
-  who = talker.load(args.talker)
+  sound = api.hear(args.audio)
+  talker = api.load(args.talker)
   talks = {
-    label: speak.speak(
-      who,
-      wave,
-      timeline.parse(emotion, args.intensity, frames),
+    label: talker.speak(
+      sound,
+      emotion,
+      args.intensity,
       seed,
-      args.temperature,
-      args.motion_scale,
+      temperature=args.temperature,
+      motion_scale=args.motion_scale,
     )
     for label, emotion, seed in _variations(args, schema.EMOTIONS)
   }
-  pictures = _together(talks)
-  pictures = _sized(_watched(pictures, frames), args.size)
-  video.write(str(out), pictures, audio.read(args.audio, 48_000), 48_000)
+  one = next(iter(talks.values()))
+  frames = len(one.emotion)
+  one.save(out, _sized(_watched(_together(talks), frames), args.size))
   if args.coefficients:
     _write_coefficients(args.coefficients, talks)
   seconds, took = frames / schema.FRAME_RATE, time.monotonic() - started
@@ -88,7 +85,7 @@ def _write_coefficients(path: str, talks: Mapping[str, Any]) -> None:
       label=np.array(list(talks), np.str_),
       expression=np.stack([t.coefficients.expression for t in values]),
       motion=np.stack([t.coefficients.motion for t in values]),
-      weights=np.stack([t.weights for t in values]),
+      weights=np.stack([t.emotion for t in values]),
     )
   part.replace(path)
 
@@ -111,23 +108,6 @@ def _parser() -> arguments.Parser:
   add('--coefficients', metavar='FILE.npz', help='write blendshapes and motion there too')
   add('--overwrite', action='store_true', help='for scripts that say so; --out is always replaced')
   return parser
-
-
-def _check_out(path: str) -> Path:
-  out = Path(path)
-  if out.suffix.lower() != '.mp4':
-    raise InputError(f'got --out {path!r}, expected a name that ends in .mp4')
-  folder = out.parent
-  if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-    raise InputError(f'cannot write --out {path!r}; expected a file in a folder that is writable')
-  return out
-
-
-def _read_sound(audio, path: str) -> np.ndarray:
-  wave = audio.read(path)
-  if not len(wave) or not np.isfinite(wave).all():
-    raise InputError(f'got {path!r} with {len(wave)} samples, expected sound; is the file whole?')
-  return wave
 
 
 def _watched(frames: Iterator[np.ndarray], total: int) -> Iterator[np.ndarray]:

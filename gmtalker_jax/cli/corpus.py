@@ -13,7 +13,7 @@ A run that was cut off goes on when the same command is given again.
 
 from collections.abc import Sequence
 
-from gmtalker_jax.cli import arguments, shipped
+from gmtalker_jax.cli import arguments, extras, shipped
 from gmtalker_jax.cli.arguments import count, whole
 
 
@@ -32,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
   add('--video-size', type=count, default=96, help="pixels of everybody else's (default 96)")
   add('--seed', type=int, default=0)
   args = parser.read(argv)
+  extras.require('corpus', 'corpus')
 
   shipped.module('data_pipelines.procedural.corpus').build(**vars(args))
   print(f'{args.out}: done; next: gmtalker prepare procedural {args.out}/mead --out records')

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gmtalker_jax.cli import arguments, plan
+from gmtalker_jax.cli import arguments, extras, plan
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.io import files
 
@@ -36,6 +36,7 @@ def main(argv: Sequence[str]) -> int:
   if args.dry_run:
     print('\n'.join(step.command for step in steps))
     return 0
+  extras.require('demo', 'prepare', 'corpus', 'report')
   diary = _Diary(out, args.preset)
   for number, step in enumerate(steps, 1):
     print(f'\n[{number}/{len(steps)}] {step.name}\n$ {step.command}', flush=True)

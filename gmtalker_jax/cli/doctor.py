@@ -4,43 +4,39 @@ examples:
   gmtalker doctor
 """
 
+import functools
 import importlib.metadata
 import os
 import platform
 import tempfile
 from collections.abc import Callable, Sequence
 
-from gmtalker_jax.cli import arguments, shipped
+from gmtalker_jax.cli import arguments, extras, shipped
+from gmtalker_jax.core.errors import InputError
 
 _PACKAGES = ('jax', 'flax', 'distrax', 'orbax-checkpoint', 'grain', 'tensorflow-datasets', 'av')
 
 
 def main(argv: Sequence[str]) -> int:
-  """Runs `gmtalker doctor`; 1 if something that is needed is missing."""
+  """Runs `gmtalker doctor`; 1 if something that training or speaking needs is missing."""
   arguments.Parser('doctor', __doc__).read(argv)
-  checks: dict[str, Callable[[], str]] = {
-    'python': platform.python_version,
-    'packages': _packages,
-    'devices': _devices,
-    'processors': lambda: f'{os.cpu_count()} cores',
-    'video codecs': _codecs,
-    'head': _head,
-    'speech encoder': _speech,
-    'voice (corpus)': _voice,
-    'face tracker (prepare)': _landmarker,
-    'built-in talker': _talker,
-    'temporary folder': _temporary,
-  }
-  failed = 0
-  for name, check in checks.items():
-    try:
-      print(f'ok       {name:24} {check()}')
-    except Exception as error:  # whatever is broken is the answer
-      failed += 1
-      reason = (str(error).splitlines() or [''])[0]
-      print(f'MISSING  {name:24} {type(error).__name__}: {reason}')
+  failed = sum(not _say(name, 'MISSING', check) for name, check in _NEEDED.items())
+  for extra, (command, check) in _OPTIONAL.items():
+    _say(f'[{extra}]', 'absent', functools.partial(_optional, extra, command, check))
   print('all fine' if not failed else f'{failed} missing; see README, section "Install"')
   return int(failed > 0)
+
+
+def _say(name: str, otherwise: str, check: Callable[[], str]) -> bool:
+  """Prints one line; returns whether all is well."""
+  try:
+    print(f'ok       {name:20} {check()}')
+    return True
+  except Exception as error:  # whatever is broken is the answer
+    reason = (str(error).splitlines() or [''])[0]
+    kind = '' if isinstance(error, InputError) else f'{type(error).__name__}: '
+    print(f'{otherwise:8} {name:20} {kind}{reason}')
+    return False
 
 
 def _packages() -> str:
@@ -77,17 +73,6 @@ def _speech() -> str:
   return f'{encoder.identity}, {rows.shape[1]} features'
 
 
-def _voice() -> str:
-  import espeakng_loader
-
-  return os.path.basename(espeakng_loader.get_library_path())
-
-
-def _landmarker() -> str:
-  landmarker = shipped.module('data_pipelines.landmarker')
-  return (landmarker.__doc__ or '').splitlines()[0]
-
-
 def _talker() -> str:
   from gmtalker_jax.inference import talker
 
@@ -99,3 +84,39 @@ def _temporary() -> str:
   with tempfile.TemporaryFile() as file:
     file.write(bytes(1 << 20))
   return tempfile.gettempdir()
+
+
+def _optional(extra: str, command: str, check: Callable[[], str]) -> str:
+  extras.require(command, extra)
+  return check()
+
+
+def _landmarker() -> str:
+  shipped.module('data_pipelines.landmarker').Landmarker()
+  return 'the face tracker'
+
+
+def _voice() -> str:
+  import espeakng_loader
+
+  return f'the voice, {os.path.basename(espeakng_loader.get_library_path())}'
+
+
+_NEEDED: dict[str, Callable[[], str]] = {
+  'python': platform.python_version,
+  'packages': _packages,
+  'devices': _devices,
+  'processors': lambda: f'{os.cpu_count()} cores',
+  'video codecs': _codecs,
+  'head': _head,
+  'speech encoder': _speech,
+  'built-in talker': _talker,
+  'temporary folder': _temporary,
+}
+# extra -> (a command that is refused without it, what is tried)
+_OPTIONAL: dict[str, tuple[str, Callable[[], str]]] = {
+  'prepare': ('prepare', _landmarker),
+  'corpus': ('corpus', _voice),
+  'report': ('demo', lambda: 'evaluation, plots and pages'),
+  'tensorboard': ('train', lambda: 'event files of a training'),
+}

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gmtalker_jax.cli import arguments
+from gmtalker_jax.cli import arguments, extras
 from gmtalker_jax.io import files
 
 
@@ -34,6 +34,7 @@ def main(argv: Sequence[str]) -> int:
   args = parser.read(argv)
   out = Path(args.out)
   files.check_place(out)
+  extras.require('evaluate', 'report')
 
   from gmtalker_jax.evaluation import protocol
   from gmtalker_jax.evaluation.metrics import latent

@@ -17,7 +17,7 @@ shows the fitted head over the frames.
 
 from collections.abc import Sequence
 
-from gmtalker_jax.cli import arguments, shipped
+from gmtalker_jax.cli import arguments, extras, shipped
 
 KINDS = ('mead', 'lrs3', 'folder', 'procedural')
 
@@ -38,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
   add('--workers', type=arguments.count, help='clips at once (default: cores, at most 2)')
   add('--overwrite', action='store_true', help='replace --out if it exists')
   args = parser.read(argv)
+  extras.require('prepare', 'prepare')
 
   from gmtalker_jax import speech
 

@@ -16,47 +16,43 @@ The same arguments and seed give the same video. An existing --out is replaced w
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gmtalker_jax.cli import arguments
-from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.io import files
 
 
 def main(argv: Sequence[str]) -> int:
   """Runs `gmtalker speak`."""
   args = _parser().read(argv)
-  out = Path(args.out)
-  if out.suffix.lower() != '.mp4':
-    raise InputError(f'got --out {args.out!r}, expected a name that ends in .mp4')
-  files.check_place(out)
 
+  from gmtalker_jax import api
   from gmtalker_jax.data import schema
-  from gmtalker_jax.inference import speak, talker, timeline
-  from gmtalker_jax.io import audio, video
+  from gmtalker_jax.inference import timeline
 
+  out = api.check_out(args.out)
+  if args.coefficients:
+    files.check_place(args.coefficients)
   started = time.monotonic()
   timeline.parse(args.emotion, args.intensity, 1)  # refuse it before the slow work
-  wave = _read_sound(audio, args.audio)
-  frames = schema.frame_count(len(wave))
-  who = talker.load(args.talker)
+  sound = api.hear(args.audio)
+  talker = api.load(args.talker)
   talks = {
-    label: speak.speak(
-      who,
-      wave,
-      timeline.parse(emotion, args.intensity, frames),
+    label: talker.speak(
+      sound,
+      emotion,
+      args.intensity,
       seed,
-      args.temperature,
-      args.motion_scale,
+      temperature=args.temperature,
+      motion_scale=args.motion_scale,
     )
     for label, emotion, seed in _variations(args, schema.EMOTIONS)
   }
-  pictures = _together(talks)
-  pictures = _sized(_watched(pictures, frames), args.size)
-  video.write(str(out), pictures, audio.read(args.audio, 48_000), 48_000)
+  one = next(iter(talks.values()))
+  frames = len(one.emotion)
+  one.save(out, _sized(_watched(_together(talks), frames), args.size))
   if args.coefficients:
     _write_coefficients(args.coefficients, talks)
   seconds, took = frames / schema.FRAME_RATE, time.monotonic() - started
@@ -113,13 +109,6 @@ def _parser() -> arguments.Parser:
   add('--coefficients', metavar='FILE.npz', help='write blendshapes and motion there too')
   add('--overwrite', action='store_true', help='for scripts that say so; --out is always replaced')
   return parser
-
-
-def _read_sound(audio, path: str) -> np.ndarray:
-  wave = audio.read(path)
-  if not len(wave) or not np.isfinite(wave).all():
-    raise InputError(f'got {path!r} with {len(wave)} samples, expected sound; is the file whole?')
-  return wave
 
 
 def _watched(frames: Iterator[np.ndarray], total: int) -> Iterator[np.ndarray]:

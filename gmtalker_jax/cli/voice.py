@@ -7,7 +7,7 @@ examples:
 
 from collections.abc import Sequence
 
-from gmtalker_jax.cli import arguments, shipped
+from gmtalker_jax.cli import arguments, extras, shipped
 
 
 def main(argv: Sequence[str]) -> int:
@@ -21,6 +21,7 @@ def main(argv: Sequence[str]) -> int:
   add('--seed', type=int, default=0, help='of the people, as in `gmtalker corpus`')
   add('--out', default='voice.wav', metavar='FILE')
   args = parser.read(argv)
+  extras.require('voice', 'corpus')
 
   from gmtalker_jax.data import schema
   from gmtalker_jax.io import audio

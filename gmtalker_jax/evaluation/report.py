@@ -145,7 +145,7 @@ def _figures(folder: Path, found: Mapping[str, Any]) -> dict[str, str]:
     figures['confusion'] = plots.confusion(found['emotion_confusion'])
   for name, draw in (
     ('seeds', lambda c: plots.seeds(c['motion'])),
-    ('moving', lambda c: plots.emotion_track(c['weights'][0], c['expression'][0])),
+    ('moving', lambda c: plots.emotion_track(c['emotion'][0], c['expression'][0])),
   ):
     path = folder / f'{name}.npz'
     if path.is_file():

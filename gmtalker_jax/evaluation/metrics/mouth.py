@@ -18,29 +18,6 @@ JAW_OPEN = schema.EXPRESSION_NAMES.index('jawOpen')
 _SHUFFLED = 'talker, shuffled sound'
 
 
-def _scored(key: str, who: str = 'talker') -> Callable[[Study], float]:
-  return lambda study: scores(study)[who][key]
-
-
-def _ratio(who: str) -> Callable[[Study], float]:
-  return lambda study: scores(study)[who]['mouth_lmd'] / scores(study)['mean face']['mouth_lmd']
-
-
-def _shuffle_rise(study: Study) -> float:
-  return _ratio(_SHUFFLED)(study) / max(_ratio('talker')(study), 1e-9) - 1
-
-
-def _silence_jaw_open(study: Study, seeds: int = 5) -> float:
-  study.progress('silence')
-  rows = speech.encode(np.zeros(schema.SAMPLE_RATE, np.float32), study.talker.speech_encoder)
-  emotion = timeline.parse('neutral', 1.0, schema.FRAME_RATE)
-  jaws = [
-    speak.generate_expression(study.talker, rows, emotion, seed)[0][:, JAW_OPEN].mean()
-    for seed in range(seeds)
-  ]
-  return float(np.mean(jaws))
-
-
 @part
 def scores(study: Study) -> dict[str, dict[str, float]]:
   """By who moves the face: mouth_lmd, face_lmd and lip_closure_recall over the held-out clips."""
@@ -111,6 +88,29 @@ def _distances(model: LandmarkModel, values: list[np.ndarray], test: Records) ->
     'face_lmd': float(np.mean(face)),
     'lip_closure_recall': closure_recall(gaps, true_gaps),
   }
+
+
+def _scored(key: str) -> Callable[[Study], float]:
+  return lambda study: scores(study)['talker'][key]
+
+
+def _ratio(who: str) -> Callable[[Study], float]:
+  return lambda study: scores(study)[who]['mouth_lmd'] / scores(study)['mean face']['mouth_lmd']
+
+
+def _shuffle_rise(study: Study) -> float:
+  return _ratio(_SHUFFLED)(study) / max(_ratio('talker')(study), 1e-9) - 1
+
+
+def _silence_jaw_open(study: Study, seeds: int = 5) -> float:
+  study.progress('silence')
+  rows = speech.encode(np.zeros(schema.SAMPLE_RATE, np.float32), study.talker.speech_encoder)
+  emotion = timeline.parse('neutral', 1.0, schema.FRAME_RATE)
+  jaws = [
+    speak.generate_expression(study.talker, rows, emotion, seed)[0][:, JAW_OPEN].mean()
+    for seed in range(seeds)
+  ]
+  return float(np.mean(jaws))
 
 
 METRICS = (

@@ -26,7 +26,7 @@ class Embedding(NamedTuple):
 
 def embed(talker: Talker, records: Sequence[Mapping[str, Any]], seed: int = 0) -> Embedding:
   """t-SNE of z_gm of clips with labels (method 5.3, 6.9)."""
-  encode = Encoder(talker.expression)
+  encode = Encoder(talker.expression, talker.speech_encoder)
   latents = np.stack([encode(record) for record in records])
   emotions = tuple(record['emotion'] for record in records)
   perplexity = min(30.0, max(2.0, (len(records) - 1) / 4))

@@ -7,9 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from gmtalker_jax import speech
 from gmtalker_jax.core import trees
+from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import windows
-from gmtalker_jax.inference.talker import Generator, generator_of_workdir
+from gmtalker_jax.inference.talker import Generator, generator_of
+from gmtalker_jax.io import workdir as workdirs
 
 _BUCKET = 64  # frames; lengths are rounded up to it: few shapes, few compilations
 
@@ -17,14 +20,15 @@ _BUCKET = 64  # frames; lengths are rounded up to it: few shapes, few compilatio
 class Encoder:
   """Record -> z_gm [Z], the posterior mean of z."""
 
-  def __init__(self, generator: Generator):
-    """`generator` is a talker's `expression`."""
-    self._generator = generator
+  def __init__(self, generator: Generator, speech_encoder: str):
+    """`generator` is a talker's `expression`, which hears through `speech_encoder`."""
+    self._generator, self._speech_encoder = generator, speech_encoder
 
   @classmethod
   def of_workdir(cls, workdir: str) -> 'Encoder':
     """Raises InputError where no expression stage was trained."""
-    return cls(generator_of_workdir('expression', workdir))
+    trained = workdirs.read_inference(workdir)
+    return cls(generator_of('expression', trained, workdir), trained.about.speech_encoder)
 
   @property
   def latent_dim(self) -> int:
@@ -38,8 +42,13 @@ class Encoder:
     return trees.digest(tree)
 
   def __call__(self, record: Mapping[str, Any]) -> np.ndarray:
-    """Encodes a whole clip."""
-    generator = self._generator
+    """Encodes a whole clip. Raises InputError if its speech features are of another encoder."""
+    generator, heard = self._generator, record['speech_encoder']
+    if not speech.same(heard, self._speech_encoder):
+      raise InputError(
+        f'got record {record["id"]!r} with speech features of {heard}, expected '
+        f'{self._speech_encoder} as the expression generator; prepare the records alike'
+      )
     window = windows.expression(
       record,
       np.random.default_rng(0),

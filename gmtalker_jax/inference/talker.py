@@ -85,16 +85,11 @@ def builtin_path() -> str:
   return str(importlib.resources.files('gmtalker_jax') / 'inference' / 'talkers' / 'builtin')
 
 
-def generator_of_workdir(stage: str, path: str) -> Generator:
-  """What a trained work directory serves.
-
-  Raises InputError: nothing trained there, or another stage.
-  """
-  return generator_of(stage, workdir.read_inference(path), path)
-
-
 def generator_of(stage: str, trained: workdir.Inference, path: str) -> Generator:
-  """The same of what was read from `path`."""
+  """What a work directory serves that was read from `path`.
+
+  Raises InputError: it is of another stage.
+  """
   if trained.stage != stage:
     raise InputError(
       f'got {str(path)!r} of the stage {trained.stage!r}, expected a trained {stage}; take that one'

@@ -68,7 +68,7 @@ def _shots(
   talker: Talker, directory: str, frames: int = 48, clips: int = 12
 ) -> list[dict[str, np.ndarray]]:
   """About so many frames, from clips that are evenly spread."""
-  module, encode = talker.portrait.module, latents.Encoder(talker.expression)
+  module, encode = talker.portrait.module, latents.Encoder(talker.expression, talker.speech_encoder)
   opened = Cached(source.open_records(directory, 'test', with_frames=True), megabytes=256)
   mine = [i for i in range(len(opened)) if opened[i]['subject'] == talker.subject]
   if not mine:

@@ -1,0 +1,59 @@
+"""z_gm of a clip has one home, and knows what it was made with."""
+
+import jax
+import numpy as np
+import pytest
+import tiny_talker
+import toy_records
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.inference import latents
+
+
+@pytest.fixture(scope='module')
+def talker():
+  return tiny_talker.talker()
+
+
+def record(frames=20, **changes):
+  rng = np.random.default_rng(0)
+  speech = rng.normal(size=(2 * frames, tiny_talker.D)).astype(np.float16)
+  values = toy_records.record(0)
+  return values | {
+    'speech': speech,
+    'expression': rng.uniform(size=(frames, 50)).astype(np.float32),
+    'valid': np.ones(frames, np.float32),
+    'speech_encoder': tiny_talker.ENCODER,
+    **changes,
+  }
+
+
+def test_it_is_the_posterior_mean_whatever_the_padding(talker):
+  generator = talker.expression
+  found = latents.Encoder(generator, tiny_talker.ENCODER)(record())
+  clip, moments = record(), generator.statistics
+  alone = generator.module.apply(
+    {'params': generator.params},
+    moments.expression.normalize(clip['expression'])[None],
+    moments.speech.normalize(clip['speech'].astype(np.float32))[None],
+    clip['valid'][None],
+    method='posterior_mean',
+  )
+  np.testing.assert_allclose(found, alone[0], atol=1e-5)
+
+
+def test_its_digest_is_of_weights_and_statistics(talker):
+  generator = talker.expression
+  digest = latents.Encoder(generator, tiny_talker.ENCODER).digest
+  assert latents.Encoder(generator, tiny_talker.ENCODER).digest == digest
+  moved = jax.tree.map(lambda x: x, generator.params)
+  moved['head_z']['bias'] = moved['head_z']['bias'].at[0].add(1e-6)
+  other = generator.statistics._replace(speech=generator.statistics.motion)
+  for changed in (generator._replace(params=moved), generator._replace(statistics=other)):
+    assert latents.Encoder(changed, tiny_talker.ENCODER).digest != digest
+
+
+def test_features_of_another_encoder_are_refused(talker):
+  encode = latents.Encoder(talker.expression, tiny_talker.ENCODER)
+  with pytest.raises(InputError, match='features of embedding, expected logmel as the expression'):
+    encode(record(speech_encoder='embedding'))

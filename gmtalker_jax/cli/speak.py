@@ -32,7 +32,9 @@ def main(argv: Sequence[str]) -> int:
   out = Path(args.out)
   if out.suffix.lower() != '.mp4':
     raise InputError(f'got --out {args.out!r}, expected a name that ends in .mp4')
-  files.check_place(out)
+  for path in (out, args.coefficients):
+    if path:
+      files.check_place(path)
 
   from gmtalker_jax.data import schema
   from gmtalker_jax.inference import speak, talker, timeline

@@ -8,6 +8,7 @@ import tiny_talker
 import gmtalker_jax as gm
 from gmtalker_jax import api
 from gmtalker_jax.data import schema
+from gmtalker_jax.inference import speak, timeline
 from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.io import audio, video
 
@@ -69,21 +70,24 @@ def test_samples_and_the_file_that_holds_them_give_one_talk(talker, folder):
   assert len(audio.read(folder / 'samples.mp4')) >= len(wave)
 
 
-def test_the_command_line_and_the_library_make_the_same_talk(talker, folder):
+def test_every_argument_reaches_the_talk_from_the_library_and_the_command_line(talker, folder):
   from gmtalker_jax.cli.main import main
 
-  npz = folder / 'c.npz'
-  arguments = ['--emotion', 'angry', '--intensity', '0.5', '--seed', '4', '--motion-scale', '0.5']
+  npz, voice = folder / 'c.npz', folder / 'voice.wav'
   assert not main([
-    'speak', '--talker', str(folder / 'talker'), '--audio', str(folder / 'voice.wav'),
-    '--out', str(folder / 'cli.mp4'), '--coefficients', str(npz), *arguments,
+    'speak', '--talker', str(folder / 'talker'), '--audio', str(voice), '--out',
+    str(folder / 'cli.mp4'), '--coefficients', str(npz), '--emotion', 'angry', '--intensity', '0.5',
+    '--seed', '4', '--temperature', '0.7', '--motion-scale', '0.3',
   ])  # fmt: skip
-  talk = talker.speak(folder / 'voice.wav', 'angry', 0.5, seed=4, motion_scale=0.5)
-  with np.load(npz) as values:
-    np.testing.assert_array_equal(values['expression'][0], talk.coefficients.expression)
-    np.testing.assert_array_equal(values['motion'][0], talk.coefficients.motion)
+  talk = talker.speak(voice, 'angry', 0.5, 4, temperature=0.7, motion_scale=0.3)
   talk.save(folder / 'library.mp4')
   assert (folder / 'library.mp4').read_bytes() == (folder / 'cli.mp4').read_bytes()
+  parts, emotion = talkers.load(str(folder / 'talker')), timeline.parse('angry', 0.5, 15)
+  expected = speak.speak(parts, audio.read(voice), emotion, 4, 0.7, 0.3).coefficients
+  with np.load(npz) as values:
+    np.testing.assert_array_equal(values['expression'][0], expected.expression)
+    np.testing.assert_array_equal(values['motion'][0], expected.motion)
+  np.testing.assert_array_equal(talk.coefficients.motion, expected.motion)
 
 
 @pytest.mark.parametrize(

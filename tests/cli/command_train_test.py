@@ -24,6 +24,19 @@ def test_the_shipped_config_is_found_from_anywhere(tmp_path, monkeypatch):
   assert train.read_flags(['--config=mine.py', '--workdir=w'])[0].steps == 3
 
 
+def test_a_config_of_ones_own_can_start_from_the_shipped_ones(tmp_path):
+  path = tmp_path / 'mine.py'
+  path.write_text(
+    'from . import base, expression\n'
+    'def get_config(variant=""):\n'
+    '  config = expression.get_config(variant)\n'
+    '  config.optimizers.generator = base.adam(0.25)\n'
+    '  return config\n'
+  )
+  config, _ = train.read_flags(['--config', f'{path}:smoke', '--workdir=w', '--config.seed=5'])
+  assert (config.stage, config.optimizers.generator.rate, config.seed) == ('expression', 0.25, 5)
+
+
 @pytest.mark.parametrize(
   ('argv', 'match'),
   [

@@ -1,8 +1,11 @@
 """The autoregressive Transformer decoder with aligned cross-attention to speech (method 2.6).
 
-Two ways to run the same weights: all frames at once with given previous frames (training), and
-frame by frame on its own outputs with a cache of keys and values (`rollout`). They agree.
+Three ways to run the same weights: all frames at once with given previous frames (training), frame
+by frame on its own outputs (`rollout`), and one frame whenever its speech has come (`start`, then
+`listen` and `step`; `rollout` is a scan over these). They agree.
 """
+
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,6 +16,33 @@ from gmtalker_jax.models import layers
 from gmtalker_jax.models.layers import BLOCKED, Attention, FeedForward, KeyValue
 
 PARALLEL_FRAMES = 1024  # longer clips are walked frame by frame, which needs little memory
+
+
+class Heard(NamedTuple):
+  """Speech rows as the blocks attend to them. Consecutive rows may be joined, padded and cut."""
+
+  memories: tuple[KeyValue, ...]  # of each block: [B, N, heads, W / heads]
+  valid: jax.Array  # [B, N] 0 = masked, or outside the clip
+
+  def pad(self, rows: int) -> 'Heard':
+    """Adds `rows` rows of nothing at both ends."""
+
+    def wider(a):
+      return jnp.pad(a, ((0, 0), (rows, rows), *((0, 0),) * (a.ndim - 2)))
+
+    return jax.tree.map(wider, self)
+
+  def cut(self, start: jax.Array | int, rows: int) -> 'Heard':
+    """The rows start .. start + rows - 1."""
+    return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, start, rows, axis=1), self)
+
+
+class Carry(NamedTuple):
+  """All that the decoder knows of the past: what a live session keeps between two frames."""
+
+  frame: jax.Array  # int32 [], the number of the coming frame
+  fed: jax.Array  # [B, W] what the last frame adds to the input of the coming one
+  past: tuple[KeyValue, ...]  # of each block: [B, N, heads, W / heads], frame t in slot t mod N
 
 
 class DecoderBlock(nn.Module):
@@ -29,12 +59,8 @@ class DecoderBlock(nn.Module):
     self.cross_attention = Attention(self.width, self.heads)
     self.feed_forward = FeedForward(self.width)
     # Which of the window's rows a head prefers; without it the rows would have no order.
-    self.row_bias = self.param('row_bias', nn.initializers.zeros, (self.heads, self.rows))
-
-  @property
-  def rows(self) -> int:
-    """Speech rows that one frame sees."""
-    return 2 * (2 * self.align_window + 1)
+    shape = (self.heads, window_rows(self.align_window))
+    self.row_bias = self.param('row_bias', nn.initializers.zeros, shape)
 
   def __call__(self, x: jax.Array, bias: jax.Array, tokens: jax.Array, mask: jax.Array):
     """x [B, T, W], bias [B, heads, T, T], tokens [B, 2T, W], mask [B, T] -> [B, T, W]."""
@@ -44,33 +70,26 @@ class DecoderBlock(nn.Module):
     x = x + self.cross_attention(self.cross_norm(x), memory, self._window(mask))
     return x + self.feed_forward(self.feed_norm(x))
 
-  def speech_memory(self, tokens: jax.Array) -> KeyValue:
-    """Keys and values of tokens [B, 2T, W], padded by the window on both sides."""
-    pad = ((0, 0), (2 * self.align_window,) * 2, (0, 0), (0, 0))
-    return KeyValue(*(jnp.pad(a, pad) for a in self.cross_attention.memory(tokens)))
-
-  def step(self, x, slot, frame, bias, cache: KeyValue, memory: KeyValue, rows: jax.Array):
-    """One frame: x [B, 1, W]; `rows` [B, rows] 1 = valid speech. -> (x, cache)."""
+  def step(self, x, slot, bias, past: KeyValue, memory: KeyValue, seen: jax.Array):
+    """One frame: x [B, 1, W], `memory` and `seen` [B, rows] of its window. -> (x, past)."""
     y = self.self_norm(x)
     new = self.self_attention.memory(y)
-    cache = KeyValue(
-      *(jax.lax.dynamic_update_slice_in_dim(c, n, slot, 1) for c, n in zip(cache, new, strict=True))
+    past = KeyValue(
+      *(jax.lax.dynamic_update_slice_in_dim(p, n, slot, 1) for p, n in zip(past, new, strict=True))
     )
-    x = x + self.self_attention(y, cache, bias)
-    seen = KeyValue(
-      *(jax.lax.dynamic_slice_in_dim(a, 2 * frame, self.rows, axis=1) for a in memory)
-    )
-    bias = self.row_bias[None, :, None] + jnp.where(rows > 0, 0.0, BLOCKED)[:, None, None]
-    x = x + self.cross_attention(self.cross_norm(x), seen, bias)
-    return x + self.feed_forward(self.feed_norm(x)), cache
+    x = x + self.self_attention(y, past, bias)
+    bias = self.row_bias[None, :, None] + jnp.where(seen > 0, 0.0, BLOCKED)[:, None, None]
+    x = x + self.cross_attention(self.cross_norm(x), memory, bias)
+    return x + self.feed_forward(self.feed_norm(x)), past
 
   def _window(self, mask: jax.Array) -> jax.Array:
     frames = mask.shape[1]
     place = jnp.arange(2 * frames)[None] - 2 * jnp.arange(frames)[:, None] + 2 * self.align_window
-    inside = (place >= 0) & (place < self.rows)
+    rows = window_rows(self.align_window)
+    inside = (place >= 0) & (place < rows)
     own = (place // 2) == self.align_window
     seen = inside[None] & ((jnp.repeat(mask, 2, axis=1)[:, None] > 0) | own[None])
-    bias = self.row_bias[:, jnp.clip(place, 0, self.rows - 1)]
+    bias = self.row_bias[:, jnp.clip(place, 0, rows - 1)]
     return jnp.where(seen[:, None], bias[None], BLOCKED)
 
 
@@ -122,7 +141,7 @@ class Decoder(nn.Module):
     ages = times[:, None] - times[None]
     causal = layers.causal_bias(ages, self.heads, self.period, self.history)
     bias = causal[None] + layers.mask_bias(mask)
-    tokens = self.speech(speech, mask)
+    tokens = self.speech(speech, jnp.repeat(mask, 2, axis=1))
     for block in self.blocks:
       x = block(x, bias, tokens, mask)
     return self.head(self.norm(x))
@@ -133,40 +152,67 @@ class Decoder(nn.Module):
     if not self.feedback and frames <= PARALLEL_FRAMES:
       none = jnp.zeros((batch, frames, self.frame_dim), context.dtype)
       return self(none, jnp.zeros_like(mask), context, speech, mask)
-    tokens = self.speech(speech, mask)
-    memories = [block.speech_memory(tokens) for block in self.blocks]
     pad = 2 * self.align_window
-    rows = jnp.pad(jnp.repeat(mask, 2, axis=1), ((0, 0), (pad, pad)))
+    heard = self.listen(speech, jnp.repeat(mask, 2, axis=1)).pad(pad)
+    rows = window_rows(self.align_window)
     # Lifted out of flax: a bound module cannot be called inside lax.scan.
     decoder, variables = self.unbind()
 
-    def step(carry, inputs):
-      return decoder.apply(variables, *carry, *inputs, memories, rows, method='step')
+    def step(carry, context):
+      seen = heard.cut(2 * carry.frame, rows)
+      return decoder.apply(variables, carry, context, seen, method='step')
 
+    start = self.start(batch, frames, context.dtype)
+    return jnp.swapaxes(jax.lax.scan(step, start, jnp.swapaxes(context, 0, 1))[1], 0, 1)
+
+  def start(self, batch: int, frames: int, dtype: jax.typing.DTypeLike = jnp.float32) -> Carry:
+    """Before the first frame.
+
+    Room is made for `frames` frames of own past, or for `history` if that is less. A session may
+    go on for longer: from then on the oldest frame is forgotten.
+    """
     slots = min(self.history or frames, frames)
-    empty = jnp.zeros((batch, slots, self.heads, self.width // self.heads), context.dtype)
-    caches = [KeyValue(empty, empty) for _ in self.blocks]
-    start = jnp.zeros((batch, self.width), context.dtype)
-    steps = (jnp.arange(frames), jnp.swapaxes(context, 0, 1))
-    return jnp.swapaxes(jax.lax.scan(step, (start, caches), steps)[1], 0, 1)
+    empty = jnp.zeros((batch, slots, self.heads, self.width // self.heads), dtype)
+    past = tuple(KeyValue(empty, empty) for _ in range(self.layers))
+    return Carry(jnp.zeros((), jnp.int32), jnp.zeros((batch, self.width), dtype), past)
 
-  def step(self, fed, caches, frame, context, memories, rows):
-    """Frame `frame`: fed [B, W] and context [B, W] -> ((next fed, caches), [B, E])."""
-    positions = layers.periodic(frame[None], self.width, self.period)
-    x = (context + fed + positions)[:, None]
-    slots = caches[0].key.shape[1]
-    # The cache is a ring: slot s holds the youngest frame that is s modulo its length.
-    age = (frame - jnp.arange(slots)) % slots
-    age = jnp.where(age <= frame, age, -1)
+  def listen(self, speech: jax.Array, valid: jax.Array) -> Heard:
+    """Any run of consecutive speech rows [B, N, D], `valid` [B, N], made ready for `step`.
+
+    Each of the `speech_layers` looks at one row before and one after. So the outermost
+    `speech_layers` rows of a run are right only where the clip ends there: start the run that many
+    rows earlier, end it that many later, and cut them off. Rows outside the clip are not valid,
+    and what they hold does not matter.
+    """
+    tokens = self.speech(speech, valid)
+    return Heard(tuple(b.cross_attention.memory(tokens) for b in self.blocks), valid)
+
+  def step(self, carry: Carry, context: jax.Array, heard: Heard) -> tuple[Carry, jax.Array]:
+    """The coming frame, t = carry.frame: context [B, W] -> (carry, frame [B, E]).
+
+    `heard` is what the frame sees and no more: the `window_rows` from 2 (t - align_window) to
+    2 (t + align_window) + 1. With the rows that `listen` needs around them, a live session runs
+    align_window + speech_layers / 2 frames behind its sound.
+    """
+    positions = layers.periodic(carry.frame[None], self.width, self.period)
+    x = (context + carry.fed + positions)[:, None]
+    slots = carry.past[0].key.shape[1]
+    # The past is a ring: slot s holds the youngest frame that is s modulo its length.
+    age = (carry.frame - jnp.arange(slots)) % slots
+    age = jnp.where(age <= carry.frame, age, -1)
     bias = layers.causal_bias(age[None], self.heads, self.period)[None]
-    width = self.blocks[0].rows
-    seen = jax.lax.dynamic_slice_in_dim(rows, 2 * frame, width, axis=1)
-    own = jnp.arange(width) // 2 == self.align_window
-    seen = jnp.where(own[None], 1.0, seen)
+    # Its own two rows are never blocked, so that a masked frame stays finite.
+    own = jnp.arange(heard.valid.shape[1]) // 2 == self.align_window
+    seen = jnp.where(own[None], 1.0, heard.valid)
     updated = []
-    for block, cache, memory in zip(self.blocks, caches, memories, strict=True):
-      x, cache = block.step(x, frame % slots, frame, bias, cache, memory, seen)
-      updated.append(cache)
+    for block, past, memory in zip(self.blocks, carry.past, heard.memories, strict=True):
+      x, past = block.step(x, carry.frame % slots, bias, past, memory, seen)
+      updated.append(past)
     y = self.head(self.norm(x))[:, 0]
-    fed = self.frame_in(y) if self.feedback else jnp.zeros_like(fed)
-    return (fed, updated), y
+    fed = self.frame_in(y) if self.feedback else carry.fed
+    return Carry(carry.frame + 1, fed, tuple(updated)), y
+
+
+def window_rows(align_window: int) -> int:
+  """Speech rows that one frame sees: two for each frame of its window."""
+  return 2 * (2 * align_window + 1)

@@ -114,13 +114,17 @@ class ExpressionGenerator(nn.Module):
 
     z [B, Z] or [B, T, Z], subject [B, width] from `embed`; `keep` [B, T] 0 withholds a frame.
     """
-    context = self._context(z, subject, frames.shape[1])
+    context = self.context(z, subject, frames.shape[1])
     keep = jnp.ones_like(mask) if keep is None else keep
     return self.decoder(frames, keep, context, speech, mask)
 
+  def context(self, z: jax.Array, subject: jax.Array, frames: int) -> jax.Array:
+    """What the decoder is told at each frame: z [B, Z] or [B, T, Z] -> [B, T, width]."""
+    return per_frame(self.latent_in(z), frames) + subject[:, None]
+
   def rollout(self, speech, z, mask, subject) -> jax.Array:
     """The decoder on its own outputs: speech [B, 2T, D], z [B, Z] or [B, T, Z] -> [B, T, E]."""
-    return self.decoder.rollout(self._context(z, subject, mask.shape[1]), speech, mask)
+    return self.decoder.rollout(self.context(z, subject, mask.shape[1]), speech, mask)
 
   def sample(
     self,
@@ -180,9 +184,6 @@ class ExpressionGenerator(nn.Module):
         'component of the mixture'
       )
     return emotion
-
-  def _context(self, z: jax.Array, subject: jax.Array, frames: int) -> jax.Array:
-    return per_frame(self.latent_in(z), frames) + subject[:, None]
 
   def _check_speech(self, speech: jax.Array) -> None:
     if speech.shape[-1] != self.speech_dim or speech.shape[1] % 2:

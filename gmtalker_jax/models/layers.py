@@ -127,13 +127,12 @@ class SpeechTokens(nn.Module):
   layers: int = 0
 
   @nn.compact
-  def __call__(self, speech: jax.Array, mask: jax.Array) -> jax.Array:
-    """speech [B, 2T, D], mask [B, T] -> [B, 2T, width]."""
-    rows = jnp.repeat(mask, 2, axis=1)
-    x = nn.Dense(self.width, name='project')(blank(speech, rows))
+  def __call__(self, speech: jax.Array, valid: jax.Array) -> jax.Array:
+    """speech [B, N, D], valid [B, N] -> [B, N, width]."""
+    x = nn.Dense(self.width, name='project')(blank(speech, valid))
     for i in range(self.layers):
       y = nn.LayerNorm(name=f'norms_{i}')(x)
-      y = jnp.pad(blank(y, rows), ((0, 0), (1, 1), (0, 0)))
+      y = jnp.pad(blank(y, valid), ((0, 0), (1, 1), (0, 0)))
       taps = jnp.concatenate([y[:, :-2], y[:, 1:-1], y[:, 2:]], axis=-1)
       x = x + nn.gelu(nn.Dense(self.width, name=f'taps_{i}')(taps))
     return x

@@ -137,11 +137,18 @@ class MotionGenerator(nn.Module):
   def decode(self, motion, speech, latents, mask, keep: jax.Array | None = None) -> jax.Array:
     """All frames at once; `motion` [B, T, M] is fed back, latents [B, L, C] are z'."""
     keep = jnp.ones_like(mask) if keep is None else keep
-    return self.decoder(motion, keep, self._context(latents, mask), speech, mask)
+    return self.decoder(motion, keep, self.context(latents, mask), speech, mask)
+
+  def context(self, latents: jax.Array, mask: jax.Array) -> jax.Array:
+    """What the decoder is told at each frame: latents z' [B, L, C] -> [B, T, width]."""
+    x = self.latent_in(blank(latents, self.latent_mask(mask)))
+    if self.latent_layout == 'vector':
+      return per_frame(x[:, 0], mask.shape[1])
+    return fan_out(x, self.stride, mask.shape[1])
 
   def rollout(self, speech, latents, mask) -> jax.Array:
     """The decoder on its own outputs: latents z' [B, L, C] -> motion [B, T, M]."""
-    return self.decoder.rollout(self._context(latents, mask), speech, mask)
+    return self.decoder.rollout(self.context(latents, mask), speech, mask)
 
   def sample(
     self,
@@ -169,12 +176,6 @@ class MotionGenerator(nn.Module):
     stride = self.stride if self.latent_layout == 'sequence' else mask.shape[1]
     total = group(blank(speech, rows), 2 * stride).sum(2)
     return total / jnp.maximum(group(rows, 2 * stride).sum(2), 1.0)[..., None]
-
-  def _context(self, latents: jax.Array, mask: jax.Array) -> jax.Array:
-    x = self.latent_in(blank(latents, self.latent_mask(mask)))
-    if self.latent_layout == 'vector':
-      return per_frame(x[:, 0], mask.shape[1])
-    return fan_out(x, self.stride, mask.shape[1])
 
   def _check_speech(self, speech: jax.Array) -> None:
     if speech.shape[-1] != self.speech_dim or speech.shape[1] % 2:

@@ -30,7 +30,7 @@ def test_causal_bias_steps_down_once_a_period_and_blocks_the_future():
 
 def test_speech_context_reaches_as_far_as_its_layers():
   speech = jax.random.normal(jax.random.key(0), (1, 20, 3))
-  mask = jnp.ones((1, 10))
+  mask = jnp.ones((1, 20))
   for count in (0, 2):
     module = layers.SpeechTokens(8, count)
     variables = module.init(jax.random.key(1), speech, mask)

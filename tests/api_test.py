@@ -8,7 +8,7 @@ import tiny_talker
 import gmtalker_jax as gm
 from gmtalker_jax import api
 from gmtalker_jax.data import schema
-from gmtalker_jax.inference import speak, timeline
+from gmtalker_jax.inference import bundling, speak, timeline
 from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.io import audio, video
 
@@ -16,7 +16,7 @@ from gmtalker_jax.io import audio, video
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
   root = tmp_path_factory.mktemp('api')
-  talkers.save(tiny_talker.talker(), root / 'talker', {}, 'float32')
+  bundling.save(tiny_talker.talker(), root / 'talker', {}, 'float32')
   audio.write(root / 'voice.wav', 0.1 * np.sin(np.arange(9_000) / 10))
   return root
 

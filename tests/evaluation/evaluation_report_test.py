@@ -76,7 +76,7 @@ def test_the_page_is_one_file_with_everything(tmp_path):
       tmp_path / f'{name}.npz',
       motion=rng.normal(size=(3, 20, 12)),
       expression=rng.uniform(size=(3, 20, 50)),
-      weights=np.full((3, 20, 8), 1 / 8),
+      emotion=np.full((3, 20, 8), 1 / 8),
     )
   run = tmp_path / 'runs' / 'expression'
   run.mkdir(parents=True)

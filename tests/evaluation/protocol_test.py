@@ -10,6 +10,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.evaluation import metrics, protocol
 from gmtalker_jax.evaluation.metrics.metric import Metric
 from gmtalker_jax.evaluation.study import Study
+from gmtalker_jax.inference import bundling
 from gmtalker_jax.inference import talker as talkers
 
 TOY = Metric(
@@ -26,7 +27,7 @@ TOY = Metric(
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
   root = tmp_path_factory.mktemp('evaluation')
-  talkers.save(tiny_talker.talker(), root / 'talker', {}, 'float32')
+  bundling.save(tiny_talker.talker(), root / 'talker', {}, 'float32')
   tiny_records.write(root / 'records', tiny_talker.ENCODER)
   return root
 

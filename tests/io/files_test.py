@@ -58,10 +58,13 @@ def test_a_full_disk_is_one_line(tmp_path, replacing):
 
 
 @pytest.mark.parametrize('replacing', [files.replacing, files.replacing_folder])
-def test_a_place_that_cannot_be_is_refused_before_the_work(tmp_path, replacing):
+@pytest.mark.parametrize('name', ['file/out', 'n' * 255])
+def test_a_place_that_cannot_be_is_refused_before_the_work(tmp_path, replacing, name):
   (tmp_path / 'file').write_text('')
-  with pytest.raises(InputError, match='cannot write'), replacing(tmp_path / 'file' / 'out'):
-    pytest.fail('worked for nothing')
+  worked = []
+  with pytest.raises(InputError, match='cannot write'), replacing(tmp_path / name):
+    worked.append(name)
+  assert not worked
 
 
 def test_a_place_is_checked_without_touching_it(tmp_path):

@@ -62,8 +62,8 @@ def _demo(config):
   config.data.batch_size = 16
   config.data.frames = 64
   config.evaluation.every = 500
-  # The built-in speech features know nothing beyond 40 ms: two layers of context and an attention
-  # that looks around make up for it.
+  # The built-in speech features have less context than HuBERT: two layers that look around and a
+  # wider attention make up for it.
   config.model.update(
     width=96,
     latent_dim=96,

@@ -7,9 +7,7 @@ weights 0..1 follow from coordinate descent on what remains, drawn towards the n
 A person's lips or brows that the identity cannot reach would be taken for an expression held all
 through the clip. So the mean of the expression is left to the scores, what remains on average is a
 constant offset of each landmark, and only changes are read from the landmarks.
-
-Points of a picture are in crop units: x right and y up from the middle of the square crop, divided
-by its side. Then a point (X, Y, Z) of space is seen at focal (X, Y) / (distance - Z).
+Points of a picture are in crop units, see rigid.py.
 """
 
 from typing import NamedTuple
@@ -17,11 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from gmtalker_jax.data import schema
-from gmtalker_jax.face import camera
 from gmtalker_jax.face import landmarks as names
 from gmtalker_jax.face.landmark_model import LandmarkModel
 
-FOCAL, DISTANCE = camera.DEFAULT  # image widths, head widths
+from . import gaze as gazes
+from .rigid import DISTANCE, FOCAL, Pose, euler_angles, project, rotation_matrix, rotation_of
+
 _WEIGHTS = {'silhouette': 0.3, 'lips': 2.0, 'lids': 2.0, 'other': 1.0}
 
 # A coefficient that is off by 1 costs as much as all landmarks off by so many outer-eye distances.
@@ -52,11 +51,6 @@ class Fit(NamedTuple):
   error: np.ndarray
 
 
-class _Pose(NamedTuple):
-  rotation: np.ndarray  # [T, 3, 3]
-  translation: np.ndarray  # [T, 3]
-
-
 def fit(model: LandmarkModel, points: np.ndarray, scores: np.ndarray, iterations: int = 4) -> Fit:
   """Fits a clip.
 
@@ -82,7 +76,7 @@ def fit(model: LandmarkModel, points: np.ndarray, scores: np.ndarray, iterations
     for _ in range(iterations):
       pose, weights = _step(model, moved, pose, weights, points[some], scores[some])
     parts.append((pose, weights))
-  pose = _Pose(*(np.concatenate(a) for a in zip(*(p for p, _ in parts), strict=True)))
+  pose = Pose(*(np.concatenate(a) for a in zip(*(p for p, _ in parts), strict=True)))
   weights = np.concatenate([w for _, w in parts])
   return _finish(model, neutral, identity, pose, weights, points)
 
@@ -96,7 +90,7 @@ def calibrate_blinks(scores: np.ndarray) -> np.ndarray:
   return scores
 
 
-def initial_pose(shape: np.ndarray, points: np.ndarray, weights: np.ndarray) -> _Pose:
+def initial_pose(shape: np.ndarray, points: np.ndarray, weights: np.ndarray) -> Pose:
   """Pose of a rigid shape [N, 3] from points [T, N, 2] in closed form, for a distant camera."""
   ones = np.ones((len(shape), 1), np.float32)
   solve = np.linalg.pinv(np.concatenate([shape, ones], 1) * weights[:, None])
@@ -107,20 +101,7 @@ def initial_pose(shape: np.ndarray, points: np.ndarray, weights: np.ndarray) -> 
   depth = FOCAL / scales.mean(1)  # camera to the middle of the landmarks
   middle = rotation @ np.average(shape, axis=0, weights=weights)
   flat = affine[..., 3] * depth[:, None] / FOCAL
-  return _Pose(rotation, np.concatenate([flat, (DISTANCE - depth - middle[:, 2])[:, None]], 1))
-
-
-def project(points: np.ndarray) -> np.ndarray:
-  """Points of space [..., 3] as the camera sees them, in crop units [..., 2]."""
-  return FOCAL * points[..., :2] / (DISTANCE - points[..., 2:])
-
-
-def euler_angles(rotation: np.ndarray) -> np.ndarray:
-  """Angles (x, y, z) [..., 3] in rad of R = Rz Ry Rx [..., 3, 3]."""
-  x = np.arctan2(rotation[..., 2, 1], rotation[..., 2, 2])
-  y = np.arcsin(np.clip(-rotation[..., 2, 0], -1, 1))
-  z = np.arctan2(rotation[..., 1, 0], rotation[..., 0, 0])
-  return np.stack([x, y, z], -1)
+  return Pose(rotation, np.concatenate([flat, (DISTANCE - depth - middle[:, 2])[:, None]], 1))
 
 
 def _fit_person(model, points, scores, iterations: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +143,7 @@ def _identity_step(model, identity, pose, weights, points) -> np.ndarray:
 
 def _step(
   model, neutral, pose, weights, points, scores, prior=_EXPRESSION_PRIOR
-) -> tuple[_Pose, np.ndarray]:
+) -> tuple[Pose, np.ndarray]:
   """One Gauss-Newton step of pose and bounded expression weights for every frame."""
   placed, residual, scale = _residuals(model, neutral, pose, weights, points)
   free = _pose_jacobian(placed, pose, scale)
@@ -176,8 +157,8 @@ def _step(
   target += ridge * (_SCORE_GAIN * scores - weights)
   solution = _bounded_solve(hessian, target, weights)
   move = back(solution - weights)
-  rotation = _rotation_of(move[:, :3]) @ pose.rotation
-  return _Pose(rotation, pose.translation + move[:, 3:]), solution
+  rotation = rotation_of(move[:, :3]) @ pose.rotation
+  return Pose(rotation, pose.translation + move[:, 3:]), solution
 
 
 def _residuals(model, neutral, pose, weights, points):
@@ -254,24 +235,15 @@ def _bounded_solve(hessian, target, start, sweeps: int = 12) -> np.ndarray:
   return weights
 
 
-def _rotation_of(vector: np.ndarray) -> np.ndarray:
-  """Rotation matrices [T, 3, 3] of rotation vectors [T, 3] (Rodrigues)."""
-  angle = np.linalg.norm(vector, axis=-1)[:, None, None]
-  x, y, z = (vector / np.maximum(angle[:, 0], 1e-12)).T
-  zero = np.zeros_like(x)
-  cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(-1, 3, 3)
-  return np.eye(3, dtype=vector.dtype) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-
-
 def landmarks(model: LandmarkModel, identity, blendshapes, motion) -> np.ndarray:
   """What the camera sees of a head [T, 478, 2], crop units: identity [I], [T, 52], [T, 12]."""
   neutral = model.neutral(identity)
   shape = neutral + np.tensordot(blendshapes, model.expression, 1)
-  eyes = model.eye_centre + _eye_shift(model, neutral)
+  eyes = model.eye_centre + gazes.eye_shift(model, neutral)
   gaze = motion[:, schema.GAZE]
   # The irises turn with the gaze; the head of `face` does the same with its eyeballs.
   for side, indices in enumerate(map(list, names.IRISES)):
-    turn = _gaze_matrix(gaze[:, 2 * side : 2 * side + 2])
+    turn = gazes.matrix(gaze[:, 2 * side : 2 * side + 2])
     arms = shape[:, indices] - eyes[side]
     shape[:, indices] = np.einsum('tij,tnj->tni', turn, arms) + eyes[side]
   rotation = rotation_matrix(motion[:, schema.ROTATION])
@@ -279,79 +251,14 @@ def landmarks(model: LandmarkModel, identity, blendshapes, motion) -> np.ndarray
   return project(placed)
 
 
-def rotation_matrix(angles: np.ndarray) -> np.ndarray:
-  """R = Rz Ry Rx [T, 3, 3] of angles x, y, z [T, 3] in rad."""
-  turns = np.eye(3, dtype=angles.dtype)[::-1, None] * angles.T[::-1, :, None]  # z, y, x
-  z, y, x = (_rotation_of(turn) for turn in turns)
-  return z @ y @ x
-
-
 def _finish(model, neutral, identity, pose, weights, points) -> Fit:
   shape = neutral + np.tensordot(weights, model.expression, 1)
-  gaze = fit_gaze(model, neutral, shape, pose, points)
+  gaze = gazes.fit(model, neutral, shape, pose, points)
   angles = euler_angles(pose.rotation)
   motion = np.concatenate([angles, pose.translation, weights[:, _BLINK], gaze], 1)
   seen = landmarks(model, identity, weights, motion)
   error = np.linalg.norm(seen - points, axis=-1).mean(1) / names.outer_eye_distance(points).max()
   return Fit(identity, weights, motion.astype(np.float32), seen, error)
-
-
-def fit_gaze(model, neutral, shape, pose, points) -> np.ndarray:
-  """Gaze [T, 4] (left pitch, left yaw, right pitch, right yaw; rad, + down, + image right).
-
-  The iris is where the ray of its landmark meets the eyeball. The lids of the same eye tell how
-  far the fit is off there, and the ray is moved by as much.
-  """
-  eyes = model.eye_centre + _eye_shift(model, neutral)
-  angles = []
-  for side in range(2):
-    lids, iris = [k for k in names.EYELIDS[side] if model.on_skin[k]], names.IRISES[side][0]
-    placed = np.einsum('tij,tnj->tni', pose.rotation, shape) + pose.translation[:, None]
-    off = (points[:, lids] - project(placed[:, lids])).mean(1)
-    seen = points[:, iris] - off
-    centre = np.einsum('tij,j->ti', pose.rotation, eyes[side]) + pose.translation
-    radius = np.linalg.norm(shape[0, iris] - eyes[side])
-    direction = _hit_sphere(seen, centre, radius) - centre
-    ahead = np.einsum('tji,tj->ti', pose.rotation, direction) / radius  # into the head
-    pitch = np.arcsin(np.clip(-ahead[:, 1], -1, 1))
-    angles += [pitch, np.arctan2(ahead[:, 0], ahead[:, 2])]
-  rest = np.array(_rest_gaze(neutral, eyes), np.float32)
-  return np.clip(np.stack(angles, 1) - rest, -0.8, 0.8)
-
-
-def _hit_sphere(seen, centre, radius) -> np.ndarray:
-  """Where the ray through `seen` [T, 2] first meets the sphere, or comes nearest to it [T, 3]."""
-  ray = np.concatenate([seen / FOCAL, -np.ones_like(seen[:, :1])], 1)  # from (0, 0, DISTANCE)
-  ray /= np.linalg.norm(ray, axis=1, keepdims=True)
-  towards = centre - np.array([0, 0, DISTANCE], np.float32)
-  along = (ray * towards).sum(1)
-  gap = np.square(towards).sum(1) - along**2
-  depth = along - np.sqrt(np.maximum(radius**2 - gap, 0))
-  hit = ray * depth[:, None] - towards
-  return centre + hit * (radius / np.linalg.norm(hit, axis=1, keepdims=True))
-
-
-def _rest_gaze(shape, eyes) -> list[float]:
-  """Where the model's own irises point at rest: their landmarks are not exactly ahead."""
-  angles = []
-  for side in range(2):
-    ahead = shape[names.IRISES[side][0]] - eyes[side]
-    ahead = ahead / np.linalg.norm(ahead)
-    angles += [np.arcsin(-ahead[1]), np.arctan2(ahead[0], ahead[2])]
-  return angles
-
-
-def _gaze_matrix(gaze: np.ndarray) -> np.ndarray:
-  """[T, 3, 3] of pitch and yaw [T, 2]: Ry(yaw) Rx(pitch)."""
-  (sx, sy), (cx, cy) = np.sin(gaze.T), np.cos(gaze.T)
-  zero = np.zeros_like(sx)
-  rows = [cy, sy * sx, sy * cx, zero, cx, -sx, -sy, cy * sx, cy * cx]
-  return np.stack(rows, -1).reshape(-1, 3, 3)
-
-
-def _eye_shift(model, neutral) -> np.ndarray:
-  """How far the identity moved each eyeball [2, 3], from its five iris landmarks."""
-  return np.stack([(neutral - model.mean)[list(indices)].mean(0) for indices in names.IRISES])
 
 
 def landmark_weights(model: LandmarkModel) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from data_pipelines import fit as fitting
+from data_pipelines import rigid
 from data_pipelines import track as tracking
 from data_pipelines.landmarker import Landmarker
 from gmtalker_jax.data import schema
@@ -117,22 +118,22 @@ def test_bounded_solve_against_brute_force():
 
 def test_angles_are_the_inverse_of_the_matrix():
   angles = np.random.default_rng(0).uniform(-1, 1, (20, 3)).astype(np.float32)
-  matrix = fitting.rotation_matrix(angles)
+  matrix = rigid.rotation_matrix(angles)
   np.testing.assert_allclose(matrix, morphable.rotation_matrix(angles), atol=1e-6)
-  np.testing.assert_allclose(fitting.euler_angles(matrix), angles, atol=1e-5)
+  np.testing.assert_allclose(rigid.euler_angles(matrix), angles, atol=1e-5)
 
 
 def test_pose_and_shape_jacobians_by_finite_differences(model):
   rng = np.random.default_rng(0)
-  pose = fitting._Pose(
-    fitting.rotation_matrix(np.array([[0.2, -0.3, 0.1]])), np.array([[0.1, 0.05, -0.2]])
+  pose = rigid.Pose(
+    rigid.rotation_matrix(np.array([[0.2, -0.3, 0.1]])), np.array([[0.1, 0.05, -0.2]])
   )
   weights = rng.uniform(0, 0.5, (1, 52))
   points = np.zeros((1, 478, 2))
 
   def residual(move, change):
-    turned = fitting._Pose(
-      fitting._rotation_of(move[None, :3]) @ pose.rotation, pose.translation + move[3:]
+    turned = rigid.Pose(
+      rigid.rotation_of(move[None, :3]) @ pose.rotation, pose.translation + move[3:]
     )
     return fitting._residuals(model, model.mean, turned, weights + change, points)
 

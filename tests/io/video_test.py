@@ -1,3 +1,4 @@
+import os
 from fractions import Fraction
 
 import av
@@ -46,6 +47,20 @@ def test_round_trip_keeps_every_frame_and_the_colours(tmp_path):
   assert back.fps_in == pytest.approx(25)
   assert _psnr(back.frames, frames) > 36
   np.testing.assert_array_equal(np.stack(list(video.stream(tmp_path / 'a.mp4'))), back.frames)
+
+
+@pytest.mark.skipif(
+  not hasattr(os, 'sched_setaffinity') or len(os.sched_getaffinity(0)) < 2, reason='needs two cores'
+)
+def test_the_bytes_are_the_same_on_any_number_of_cores(tmp_path):
+  frames, cores = _scene(20, 256, 256), os.sched_getaffinity(0)
+  video.write(tmp_path / 'many.mp4', frames)
+  try:
+    os.sched_setaffinity(0, {min(cores)})
+    video.write(tmp_path / 'one.mp4', frames)
+  finally:
+    os.sched_setaffinity(0, cores)
+  assert (tmp_path / 'one.mp4').read_bytes() == (tmp_path / 'many.mp4').read_bytes()
 
 
 def test_flash_and_click_stay_together(tmp_path):

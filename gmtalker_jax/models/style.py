@@ -4,7 +4,6 @@ Pictures are [B, H, W, C]. Weights are drawn from N(0, 1) and scaled when used (
 rate"), so that one step of Adam moves every layer by the same relative amount.
 """
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,10 +12,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from gmtalker_jax.core.convolution import blur, convolve, convolve_down, convolve_up
+
 DTYPES = ('float32', 'bfloat16')  # of convolutions; parameters and pictures are float32
 SLOPE = 0.2  # of the leaky ReLU
 EPSILON = 1e-8  # of demodulation and pixel norm
-OUTER, INNER = 1 / 8, 3 / 8  # the blur filter [1, 3, 3, 1] / 8
 
 
 def channels(resolution: int, multiplier: float = 1.0, limit: int = 512) -> int:
@@ -55,27 +55,6 @@ def inverse_haar(bands: jax.Array) -> jax.Array:
   top = jnp.stack((ll + lh + hl + hh, ll + lh - hl - hh), 3)  # left, right
   bottom = jnp.stack((ll - lh + hl - hh, ll - lh - hl + hh), 3)
   return jnp.stack((top, bottom), 2).reshape(b, 2 * h, 2 * w, c // 4)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def blur(x: jax.Array, pad: tuple[int, int]) -> jax.Array:
-  """Filters with [1, 3, 3, 1] x [1, 3, 3, 1] / 64 after padding both axes with zeros by `pad`.
-
-  The filter is symmetric, so its gradient is the same filter with other padding. Autodiff would
-  add up padded slices instead, at several times the cost.
-  """
-  x = jnp.pad(x, ((0, 0), pad, pad, (0, 0)))  # both at once: a pad in between is slow on a CPU
-  for axis in (1, 2):
-    size = x.shape[axis] - 3
-    taps = [jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(4)]
-    x = (taps[0] + taps[3]) * OUTER + (taps[1] + taps[2]) * INNER
-  return x
-
-
-blur.defvjp(
-  lambda x, pad: (blur(x, pad), None),
-  lambda pad, _, gradient: (blur(gradient, (3 - pad[0], 3 - pad[1])),),
-)
 
 
 def downsample(image: jax.Array) -> jax.Array:
@@ -243,82 +222,6 @@ class ConvBlock(nn.Module):
     settings: dict[str, Any] = {'activation': self.activation, 'dtype': self.dtype}
     x = Conv(x.shape[-1], name='conv', **settings)(x)
     return Conv(self.features, down=True, name='conv_down', **settings)(x)
-
-
-# Convolutions: [B, H, W, I] with weights [k, k, I, O].
-
-
-def convolve(x: jax.Array, weight: jax.Array) -> jax.Array:
-  """Plain convolution with an odd kernel; the size stays."""
-  return _gather(x, weight, 1, weight.shape[0] // 2)
-
-
-def convolve_up(x: jax.Array, weight: jax.Array) -> jax.Array:
-  """Doubles the resolution: transposed 3x3 convolution of stride 2, then four times the blur."""
-  return blur(_spread(x, weight, 2, 0), (1, 1)) * 4
-
-
-def convolve_down(x: jax.Array, weight: jax.Array) -> jax.Array:
-  """Halves the resolution: blur, then 3x3 convolution of stride 2."""
-  return _gather(blur(x, (2, 2)), weight, 2, 0)
-
-
-# Three faces of one trilinear form, sum_{ik} large[s i + k - p] w[k] small[i] for stride s and
-# padding p. Each is linear in both arguments, and the gradient of each is the other two, at any
-# order. All three are written in the one memory order that XLA has a fast convolution for on a CPU.
-# Autodiff writes others: XLA turns them around at the top level only, so that a gradient inside
-# `lax.cond` or `lax.scan` (R1 is due every 16 steps) would be 18 times slower, and the weight's
-# gradient of a transposed convolution 70 times slower anywhere.
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _gather(large: jax.Array, weight: jax.Array, stride: int, pad: int) -> jax.Array:
-  """small[i] = sum_k large[s i + k - p] w[k]: a strided convolution."""
-  return _correlate(large, weight, pad, stride=stride)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _spread(small: jax.Array, weight: jax.Array, stride: int, pad: int) -> jax.Array:
-  """large[s i + k - p] += small[i] w[k]: a transposed convolution."""
-  pad = weight.shape[0] - 1 - pad
-  return _correlate(small, weight[::-1, ::-1], pad, small_step=stride)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _overlap(large: jax.Array, small: jax.Array, stride: int, pad: int) -> jax.Array:
-  """w[k] = sum_i large[s i + k - p] small[i]: the gradient of a weight, [k, k, I, O]."""
-  batch_last = large.transpose(3, 1, 2, 0), small.transpose(1, 2, 0, 3)
-  return _correlate(*batch_last, pad, weight_step=stride).transpose(1, 2, 0, 3)
-
-
-_gather.defvjp(
-  lambda x, w, *at: (_gather(x, w, *at), (x, w)),
-  lambda *a: (_spread(a[3], _turned(a[2][1]), *a[:2]), _overlap(a[2][0], a[3], *a[:2])),
-)
-_spread.defvjp(
-  lambda x, w, *at: (_spread(x, w, *at), (x, w)),
-  lambda *a: (_gather(a[3], _turned(a[2][1]), *a[:2]), _turned(_overlap(a[3], a[2][0], *a[:2]))),
-)
-_overlap.defvjp(
-  lambda x, y, *at: (_overlap(x, y, *at), (x, y)),
-  lambda *a: (_spread(a[2][1], _turned(a[3]), *a[:2]), _gather(a[2][0], a[3], *a[:2])),
-)  # a = stride, pad, saved, cotangent
-
-
-def _turned(weight: jax.Array) -> jax.Array:
-  return weight.swapaxes(2, 3)
-
-
-def _correlate(x, weight, pad, stride=1, small_step=1, weight_step=1):
-  return jax.lax.conv_general_dilated(
-    x,
-    weight,
-    (stride, stride),
-    ((pad, pad), (pad, pad)),
-    lhs_dilation=(small_step, small_step),
-    rhs_dilation=(weight_step, weight_step),
-    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-  )
 
 
 def _scaled_weight(module: nn.Module, shape: tuple[int, ...]) -> jax.Array:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gmtalker_jax.core import convolution
 from gmtalker_jax.models import style
 
 
@@ -59,11 +60,11 @@ def test_blur_equals_explicit_convolution_and_so_does_its_gradient(pad):
   x = normal(1, 6, 8, 2)
   full = np.stack([explicit_filter(np.asarray(x)[0, :, :, c], BLUR) for c in range(2)], -1)
   crop = [slice(3 - pad[0], n + pad[1]) for n in (6, 8)]
-  y = style.blur(x, pad)
+  y = convolution.blur(x, pad)
   np.testing.assert_allclose(y[0], full[crop[0], crop[1]], atol=1e-6)
   # <g, A x> = <A' g, x> for a linear map.
   g = normal(*y.shape, seed=1)
-  (back,) = jax.vjp(lambda v: style.blur(v, pad), x)[1](g)
+  (back,) = jax.vjp(lambda v: convolution.blur(v, pad), x)[1](g)
   np.testing.assert_allclose(jnp.vdot(g, y), jnp.vdot(back, x), rtol=1e-4)
 
 
@@ -86,7 +87,7 @@ def test_convolve_up_equals_scatter_then_blur():
         'c,uvco->uvo', x[0, i, j], weight
       )
   expected = np.stack([explicit_filter(scattered[..., c], 4 * BLUR) for c in range(3)], -1)
-  y = style.convolve_up(x, weight)
+  y = convolution.convolve_up(x, weight)
   assert y.shape == (1, 6, 8, 3)
   np.testing.assert_allclose(y[0], expected[2:8, 2:10], atol=1e-5)
 
@@ -95,12 +96,12 @@ def plain_up(x, weight):
   y = jax.lax.conv_transpose(
     x, weight[::-1, ::-1], (2, 2), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
   )
-  return style.blur(y, (1, 1)) * 4
+  return convolution.blur(y, (1, 1)) * 4
 
 
 def plain_down(x, weight):
   return jax.lax.conv_general_dilated(
-    style.blur(x, (2, 2)), weight, (2, 2), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    convolution.blur(x, (2, 2)), weight, (2, 2), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
   )
 
 
@@ -113,9 +114,9 @@ def plain(x, weight):
 @pytest.mark.parametrize(
   ('ours', 'plain'),
   [
-    (style.convolve, plain),
-    (style.convolve_up, plain_up),
-    (style.convolve_down, plain_down),
+    (convolution.convolve, plain),
+    (convolution.convolve_up, plain_up),
+    (convolution.convolve_down, plain_down),
   ],
 )
 def test_gradients_of_convolutions_equal_autodiff_to_second_order(ours, plain):
@@ -155,7 +156,7 @@ def test_modulated_convolution_equals_weights_of_its_own_for_each_example():
   for i in range(3):
     weight = own['weight'] / 6 * scale[i][None, None, :, None]
     weight /= jnp.sqrt(jnp.square(weight).sum((0, 1, 2), keepdims=True) + 1e-8)
-    expected = style.convolve(x[i : i + 1], weight)[0]
+    expected = convolution.convolve(x[i : i + 1], weight)[0]
     np.testing.assert_allclose(layer.apply(params, x, code)[i], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -175,4 +176,5 @@ def test_noise_starts_at_zero_and_is_shared_over_the_batch():
   loud = {'params': {**params['params'], 'noise': jnp.ones(())}}
   noisy = layer.apply(loud, x, code, key)
   assert jnp.abs(noisy - layer.apply(loud, x, code)).max() > 0.1
-  np.testing.assert_array_equal(noisy[0], noisy[1])
+  # Not bit for bit: where an example lies in the batch may decide how a CPU sums it up.
+  np.testing.assert_allclose(noisy[0], noisy[1], atol=1e-5)

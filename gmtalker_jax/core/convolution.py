@@ -1,0 +1,161 @@
+"""Convolutions whose gradients are convolutions again, at any order, in the form a platform likes.
+
+Pictures are [B, H, W, C], weights [k, k, I, O]. With stride s and padding p, all follows from
+
+  form(large, weight, small) = Σ_{b,i,k,c,o} large[b, s i + k - p, c] weight[k, c, o] small[b, i, o]
+
+where i and k run over both axes, and large is exactly as high and wide as small needs:
+s (h - 1) + k - 2 p. The form is linear in each of the three, and its derivative by one of them is
+an operation on the other two:
+
+  by small   `strided(large, weight)`    a convolution
+  by large   `transposed(small, weight)` the transposed convolution
+  by weight  `overlap(large, small)`     the gradient of a weight
+
+So the gradients of each of these are the other two. Left to itself, autodiff writes the same
+convolutions with their axes in other orders (`*_by_axes`). An accelerator picks an algorithm for
+any order; a CPU is fast in one only. XLA turns the others into it, but at the top level of a
+program alone: inside `lax.cond` or `lax.scan` (R1 is due every 16 steps) they are 18 times slower,
+and the weight's gradient of a transposed convolution is 70 times slower anywhere. So on a CPU the
+arrays are turned here (`*_by_turning`).
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+OUTER, INNER = 1 / 8, 3 / 8  # the blur filter [1, 3, 3, 1] / 8
+
+
+def convolve(x: jax.Array, weight: jax.Array) -> jax.Array:
+  """Plain convolution [B, H, W, I] -> [B, H, W, O] with an odd kernel."""
+  return strided(x, weight, 1, weight.shape[0] // 2)
+
+
+def convolve_up(x: jax.Array, weight: jax.Array) -> jax.Array:
+  """Doubles the resolution: transposed 3x3 convolution of stride 2, then four times the blur."""
+  return blur(transposed(x, weight.swapaxes(2, 3), 2, 0), (1, 1)) * 4
+
+
+def convolve_down(x: jax.Array, weight: jax.Array) -> jax.Array:
+  """Halves the resolution: blur, then 3x3 convolution of stride 2."""
+  return strided(blur(x, (2, 2)), weight, 2, 0)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def blur(x: jax.Array, pad: tuple[int, int]) -> jax.Array:
+  """Filters with [1, 3, 3, 1] x [1, 3, 3, 1] / 64 after padding both axes with zeros by `pad`.
+
+  The filter is symmetric, so its gradient is the same filter with other padding. Autodiff would
+  add up padded slices instead, at several times the cost.
+  """
+  x = jnp.pad(x, ((0, 0), pad, pad, (0, 0)))  # both at once: a pad in between is slow on a CPU
+  for axis in (1, 2):
+    size = x.shape[axis] - 3
+    taps = [jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(4)]
+    x = (taps[0] + taps[3]) * OUTER + (taps[1] + taps[2]) * INNER
+  return x
+
+
+def _blur_forward(x, pad):
+  return blur(x, pad), None
+
+
+def _blur_backward(pad, _, gradient):
+  return (blur(gradient, (3 - pad[0], 3 - pad[1])),)
+
+
+blur.defvjp(_blur_forward, _blur_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def strided(large: jax.Array, weight: jax.Array, stride: int, pad: int) -> jax.Array:
+  """small[i, o] = Σ_{k,c} large[s i + k - p, c] weight[k, c, o]."""
+  return _convolution(large, weight, pad, stride=stride)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def transposed(small: jax.Array, weight: jax.Array, stride: int, pad: int) -> jax.Array:
+  """large[s i + k - p, c] += Σ_o weight[k, c, o] small[i, o], for every i and k."""
+  return _by_platform(transposed_by_turning, transposed_by_axes, small, weight, stride, pad)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def overlap(large: jax.Array, small: jax.Array, stride: int, pad: int) -> jax.Array:
+  """weight[k, c, o] = Σ_{b,i} large[b, s i + k - p, c] small[b, i, o]."""
+  return _by_platform(overlap_by_turning, overlap_by_axes, large, small, stride, pad)
+
+
+def _strided_forward(large, weight, stride, pad):
+  return strided(large, weight, stride, pad), (large, weight)
+
+
+def _strided_backward(stride, pad, saved, small):
+  large, weight = saved
+  return transposed(small, weight, stride, pad), overlap(large, small, stride, pad)
+
+
+def _transposed_forward(small, weight, stride, pad):
+  return transposed(small, weight, stride, pad), (small, weight)
+
+
+def _transposed_backward(stride, pad, saved, large):
+  small, weight = saved
+  return strided(large, weight, stride, pad), overlap(large, small, stride, pad)
+
+
+def _overlap_forward(large, small, stride, pad):
+  return overlap(large, small, stride, pad), (large, small)
+
+
+def _overlap_backward(stride, pad, saved, weight):
+  large, small = saved
+  return transposed(small, weight, stride, pad), strided(large, weight, stride, pad)
+
+
+strided.defvjp(_strided_forward, _strided_backward)
+transposed.defvjp(_transposed_forward, _transposed_backward)
+overlap.defvjp(_overlap_forward, _overlap_backward)
+
+
+def _by_platform(on_cpu, elsewhere, x, y, stride, pad):
+  forms = [functools.partial(form, stride=stride, pad=pad) for form in (on_cpu, elsewhere)]
+  return jax.lax.platform_dependent(x, y, cpu=forms[0], default=forms[1])
+
+
+def transposed_by_turning(small, weight, stride, pad):
+  """`transposed` in the memory order of `strided`."""
+  pad = weight.shape[0] - 1 - pad
+  return _convolution(small, weight.swapaxes(2, 3)[::-1, ::-1], pad, small_step=stride)
+
+
+def transposed_by_axes(small, weight, stride, pad):
+  """`transposed` as autodiff writes it."""
+  pad, axes = weight.shape[0] - 1 - pad, ('NHWC', 'HWOI', 'NHWC')
+  return _convolution(small, weight[::-1, ::-1], pad, small_step=stride, axes=axes)
+
+
+def overlap_by_turning(large, small, stride, pad):
+  """`overlap` in the memory order of `strided`."""
+  batch_last = large.transpose(3, 1, 2, 0), small.transpose(1, 2, 0, 3)
+  return _convolution(*batch_last, pad, weight_step=stride).transpose(1, 2, 0, 3)
+
+
+def overlap_by_axes(large, small, stride, pad):
+  """`overlap` as autodiff writes it: the batch is what is summed over."""
+  return _convolution(large, small, pad, weight_step=stride, axes=('CHWN', 'IHWO', 'HWNC'))
+
+
+def _convolution(
+  x, weight, pad, stride=1, small_step=1, weight_step=1, axes=('NHWC', 'HWIO', 'NHWC')
+):
+  return jax.lax.conv_general_dilated(
+    x,
+    weight,
+    (stride, stride),
+    ((pad, pad), (pad, pad)),
+    lhs_dilation=(small_step, small_step),
+    rhs_dilation=(weight_step, weight_step),
+    dimension_numbers=axes,
+  )

@@ -100,10 +100,10 @@ class Talker:
       InputError: no sound in `audio`, an emotion that is not known, a number out of range.
     """
     sound = hear(audio)
-    weights = timeline.parse(emotion, intensity, schema.frame_count(len(sound.speech)))
-    made = conductor.speak(self._parts, sound.speech, weights, seed, temperature, motion_scale)
-    paint = functools.partial(conductor.paint, self._parts, made.coefficients, weights, made.latent)
-    return Talk(made.coefficients, weights, paint, sound)
+    track = timeline.parse(emotion, intensity, schema.frame_count(len(sound.speech)))
+    made = conductor.speak(self._parts, sound.speech, track, seed, temperature, motion_scale)
+    paint = functools.partial(conductor.paint, self._parts, made.coefficients, track, made.latent)
+    return Talk(made.coefficients, track, paint, sound)
 
 
 def load(talker: str | os.PathLike = 'builtin') -> Talker:

@@ -23,10 +23,10 @@ def write(out, train=12, test=4, size=64, **options):
 
 def record(i, size=0):
   """A record whose expression and motion can be learnt from its speech."""
-  generator = np.random.default_rng(i)
+  rng = np.random.default_rng(i)
   frames = 14 + i % 5
   person = i % len(PEOPLE)
-  speech = generator.normal(size=(2 * frames, SPEECH_DIM)).astype(np.float16)
+  speech = rng.normal(size=(2 * frames, SPEECH_DIM)).astype(np.float16)
   loud = speech.reshape(frames, -1).mean(-1, keepdims=True).astype(np.float32)
   pictures = frames if size and person == 0 else 0
   return {
@@ -40,18 +40,18 @@ def record(i, size=0):
     'speech_encoder': 'logmel',
     'speech': speech,
     'expression': np.clip(0.3 + loud * np.linspace(-0.5, 0.5, 50, dtype=np.float32), 0, 1),
-    'motion': 0.1 * loud * np.ones(12, np.float32) + generator.normal(size=12) * 0.02,
+    'motion': 0.1 * loud * np.ones(12, np.float32) + rng.normal(size=12) * 0.02,
     'valid': np.ones(frames, np.float32),
     'identity': np.full(80, person, np.float32),
     'audio_lag': 0.0,
-    'frames': [image('JPEG', size, generator) for _ in range(pictures)],
-    'renderings': [image('PNG', size, generator) for _ in range(pictures)],
+    'frames': [image('JPEG', size, rng) for _ in range(pictures)],
+    'renderings': [image('PNG', size, rng) for _ in range(pictures)],
   }
 
 
-def image(kind, size, generator):
+def image(kind, size, rng):
   """Encoded bytes of a smooth random picture."""
-  small = generator.integers(0, 255, (4, 4, 3), dtype=np.uint8)
+  small = rng.integers(0, 255, (4, 4, 3), dtype=np.uint8)
   data = io.BytesIO()
   Image.fromarray(small).resize((size, size), Image.Resampling.BILINEAR).save(data, kind)
   return data.getvalue()

@@ -1,4 +1,4 @@
-"""From a record to an example of each stage. Pure: (item, random generator) -> example."""
+"""From a record to an example of each stage. Pure: (item, rng) -> example."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

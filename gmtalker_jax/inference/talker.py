@@ -94,9 +94,18 @@ def generator_of(stage: str, trained: workdir.Inference, path: str) -> Generator
     raise InputError(
       f'got {str(path)!r} of the stage {trained.stage!r}, expected a trained {stage}; take that one'
     )
-  module = STAGES[stage].generator(**trained.model)
-  params = jax.tree.map(jnp.asarray, trained.params['generator'])
-  return Generator(module, params, trained.statistics)
+  params = trained.params['generator']
+  try:
+    module = STAGES[stage].generator(**trained.model)
+    problem = trees.mismatch(STAGES[stage].abstract_params(module), params)
+  except TypeError as error:  # a field that the network does not have
+    problem = str(error)
+  if problem:
+    raise InputError(
+      f'got {str(path)!r} whose {stage} this version does not know ({problem}), expected one '
+      'that it trained; train it again'
+    )
+  return Generator(module, jax.tree.map(jnp.asarray, params), trained.statistics)
 
 
 def check_latent(expression: Generator, portrait: Generator | Painter) -> None:

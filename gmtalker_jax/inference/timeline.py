@@ -44,17 +44,17 @@ def parse(track: str, intensity: float, frames: int) -> np.ndarray:
   if np.any(np.diff(times) <= 0):
     raise InputError(f'got the emotion times {times.tolist()}, expected seconds that increase')
   neutral = np.eye(len(schema.EMOTIONS))[schema.NEUTRAL]
-  points = np.stack([intensity * weights + (1 - intensity) * neutral for _, weights in keys])
+  points = np.stack([intensity * emotion + (1 - intensity) * neutral for _, emotion in keys])
   now = (np.arange(frames) + 0.5) / schema.FRAME_RATE
   return np.stack([np.interp(now, times, column) for column in points.T], -1).astype(np.float32)
 
 
-def weights_of(emotion: str, strength: float = 1.0) -> np.ndarray:
-  """Returns [K]: `emotion` (or `a+b`, equal parts) at `strength`, the rest neutral."""
-  _check_unit(f'the strength of {emotion}', strength)
+def blend(names: str, strength: float = 1.0) -> np.ndarray:
+  """Weights [K] of an emotion, or of `a+b` in equal parts, at `strength`; the rest is neutral."""
+  _check_unit(f'the strength of {names}', strength)
   eye = np.eye(len(schema.EMOTIONS))
-  blend = np.mean([eye[schema.EMOTIONS.index(_name(part))] for part in emotion.split('+')], 0)
-  return strength * blend + (1 - strength) * eye[schema.NEUTRAL]
+  mean = np.mean([eye[schema.EMOTIONS.index(_name(part))] for part in names.split('+')], 0)
+  return strength * mean + (1 - strength) * eye[schema.NEUTRAL]
 
 
 def _key(word: str, alone: bool) -> tuple[float, np.ndarray]:
@@ -68,7 +68,7 @@ def _key(word: str, alone: bool) -> tuple[float, np.ndarray]:
   seconds = 0.0 if time is None else _number('time', time)
   if seconds < 0:
     raise InputError(f'got the emotion time {seconds}, expected seconds >= 0')
-  return seconds, weights_of(name, 1.0 if strength is None else _number('strength', strength))
+  return seconds, blend(name, 1.0 if strength is None else _number('strength', strength))
 
 
 def _name(text: str) -> str:

@@ -21,7 +21,7 @@ from safetensors.numpy import save as save_tensors
 from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.io import files
 
-FORMAT, VERSION = 'gmtalker-talker', 1
+FORMAT, VERSION = 'gmtalker-talker', 2
 DTYPES = ('float32', 'float16')
 _MAX_JSON = 1 << 20
 _MAX_TENSORS = 2 << 30  # bytes of one weight file; the public-size portrait is 160 MB
@@ -124,7 +124,10 @@ def _description(path: Path) -> dict[str, Any]:
   if not isinstance(value, dict) or value.get('format') != FORMAT:
     raise InputError(f'got {str(path)!r}, expected "format": "{FORMAT}"; is it a talker?')
   if value.get('version') != VERSION:
-    raise InputError(f'got talker version {value.get("version")!r}, expected {VERSION}')
+    raise InputError(
+      f'got {str(path)!r} of talker version {value.get("version")!r}, expected {VERSION}; bundle '
+      'it again with this version of gmtalker_jax'
+    )
   if not isinstance(value.get('sha256'), dict):
     raise InputError(f'got {str(path)!r} without "sha256", expected one digest per weight file')
   return value

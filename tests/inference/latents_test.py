@@ -7,7 +7,9 @@ import tiny_talker
 import toy_records
 
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.inference import latents
+from gmtalker_jax.inference import bundling, latents
+from gmtalker_jax.inference import talker as talkers
+from gmtalker_jax.io import workdir
 
 
 @pytest.fixture(scope='module')
@@ -57,3 +59,19 @@ def test_features_of_another_encoder_are_refused(talker):
   encode = latents.Encoder(talker.expression, tiny_talker.ENCODER)
   with pytest.raises(InputError, match='features of embedding, expected logmel as the expression'):
     encode(record(speech_encoder='embedding'))
+
+
+def test_a_workdir_of_another_version_is_one_line(talker, tmp_path):
+  generator = talker.expression
+  about = workdir.About(
+    'expression', {'latent': 8, 'speech_dim': 80}, {}, (), (), 'arkit', 'logmel'
+  )
+  trained = workdir.Inference(1, {'generator': generator.params}, generator.statistics, about)
+  with pytest.raises(InputError, match=r"'runs/x' whose expression.*latent.*train it again"):
+    talkers.generator_of('expression', trained, 'runs/x')
+  fields = bundling.hyperparameters(generator.module) | {'width': 32}
+  trained = trained._replace(about=about._replace(model=fields))
+  with pytest.raises(InputError, match=r'of another shape: .* \.\.\.\), expected one'):
+    talkers.generator_of('expression', trained, 'runs/x')
+  with pytest.raises(InputError, match="stage 'expression', expected a trained motion"):
+    talkers.generator_of('motion', trained, 'runs/x')

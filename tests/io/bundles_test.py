@@ -7,6 +7,7 @@ import pytest
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.io import bundles
 
+NETWORKS = ('expression', 'motion', 'portrait')
 TENSORS = {
   'expression': {'a/kernel': np.arange(6.0).reshape(2, 3).T},
   'motion': {'b': np.ones(2)},
@@ -23,7 +24,7 @@ def folder(tmp_path):
 @pytest.mark.parametrize(('dtype', 'tolerance'), [('float32', 1e-7), ('float16', 1e-4)])
 def test_round_trip(tmp_path, dtype, tolerance):
   bundles.save(tmp_path / 't', {'seed': 3}, TENSORS, {}, dtype)
-  bundle = bundles.load(tmp_path / 't')
+  bundle = bundles.load(tmp_path / 't', NETWORKS)
   assert bundle.description['seed'] == 3
   for network, tensors in TENSORS.items():
     for name, value in tensors.items():
@@ -34,7 +35,7 @@ def test_round_trip(tmp_path, dtype, tolerance):
 
 def test_replaces_an_older_talker_but_nothing_else(folder, tmp_path):
   bundles.save(folder, {'seed': 4}, TENSORS, {})
-  assert bundles.load(folder).description['seed'] == 4
+  assert bundles.load(folder, NETWORKS).description['seed'] == 4
   assert [p.name for p in tmp_path.iterdir()] == ['t']
   (folder / 'diary.txt').write_text('mine')
   with pytest.raises(InputError, match=r'diary\.txt'):
@@ -54,7 +55,7 @@ def test_one_flipped_bit_is_found(folder):
   data[-1] ^= 1
   path.write_bytes(data)
   with pytest.raises(InputError, match='damaged'):
-    bundles.load(folder)
+    bundles.load(folder, NETWORKS)
 
 
 def _resign(folder, name, data):
@@ -91,7 +92,7 @@ _INTEGER = json.dumps({'a': {'dtype': 'I64', 'shape': [1], 'data_offsets': [0, 8
 def test_hostile_safetensors(folder, data):
   _resign(folder, 'motion.safetensors', data)
   with pytest.raises(InputError) as caught:
-    bundles.load(folder)
+    bundles.load(folder, NETWORKS)
   assert '\n' not in str(caught.value)
 
 
@@ -104,16 +105,16 @@ def test_hostile_safetensors(folder, data):
     b'{"format": "gmtalker-talker", "version": NaN}',
     b'[' * 200_000,
     b'\xff\xfe',
-    b'{"format": "gmtalker-talker", "version": 1, "sha256": 3}',
+    b'{"format": "gmtalker-talker", "version": 2, "sha256": 3}',
     b' ' * (2 << 20),
   ],
 )
 def test_hostile_description(folder, text):
   (folder / 'talker.json').write_bytes(text)
   with pytest.raises(InputError):
-    bundles.load(folder)
+    bundles.load(folder, NETWORKS)
 
 
 def test_missing_talker_says_what_to_do(tmp_path):
   with pytest.raises(InputError, match='gmtalker bundle'):
-    bundles.load(tmp_path / 'nobody')
+    bundles.load(tmp_path / 'nobody', NETWORKS)

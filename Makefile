@@ -20,7 +20,8 @@ lint: $(VENV)/installed  ## format, style, floors, types
 	$(BIN)/ty check --python $(VENV) gmtalker_jax data_pipelines configs
 
 prove: $(VENV)/installed  ## the long proofs that `make test` leaves out
-	$(BIN)/python -m pytest -m prove
+	$(BIN)/python -m pytest -s -m '' tests/face tests/data_pipelines/photo_test.py tests/data_pipelines/corpus_builds_test.py
+	$(BIN)/python -m pytest -s -m prove --ignore tests/data_pipelines/corpus_builds_test.py
 
 $(VENV)/installed: pyproject.toml constraints.txt requirements-carriers.txt
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || { \

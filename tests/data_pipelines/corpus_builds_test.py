@@ -1,10 +1,7 @@
 """Twenty builds, one corpus: other threads, cores, order and compiled code, and the same bytes.
 
-Minutes, so no part of `make test`; name the file to run it, after others in the same process:
-
-    pytest -s tests/face tests/data_pipelines/photo_test.py tests/data_pipelines/corpus_prove.py
-
-A build that differs is named with the stage at fault; see corpus_test.layers.
+`make prove` runs it in one process after tests of the face and of the photographer. A build that
+differs is named with the stage at fault; see corpus_test.layers.
 """
 
 import contextlib
@@ -45,6 +42,7 @@ def _cores(count: int | None):
     os.sched_setaffinity(0, all_cores)
 
 
+@pytest.mark.prove
 @pytest.mark.timeout(3 * 3600)
 def test_every_build_is_the_same(tmp_path, monkeypatch):
   plan, switch = corpus.plan, sys.getswitchinterval()

@@ -3,9 +3,10 @@
 A ridge regression predicts the lip opening from speech features, and the shift at which prediction
 and tracked lips agree best is the lag. The regression (lag_predictor.npz, 576 numbers) was fitted
 to 50 sentences of one speaker of the GRID corpus (Cooke et al. 2006, CC BY 4.0), whose sound is in
-time to 20 ms; `build_predictor` makes it.
+time to 20 ms; `python -m data_pipelines.lag FOLDER OUT` makes it.
 """
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -151,3 +152,7 @@ def _parabola(curve: np.ndarray, top: int) -> float:
 
 def _fisher(correlation: float) -> float:
   return float(np.arctanh(np.clip(correlation, -0.999, 0.999)))
+
+
+if __name__ == '__main__':
+  build_predictor(*sys.argv[1:])

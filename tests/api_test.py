@@ -57,7 +57,7 @@ def test_frames_can_be_read_again_and_others_saved_instead(talker, folder):
   talk = talker.speak(folder / 'voice.wav')
   np.testing.assert_array_equal(next(talk.frames), next(talk.frames))
   talk.save(folder / 'small.mp4', frames=(f[::2, ::2] for f in talk.frames))
-  assert video.read(folder / 'small.mp4').frames.shape == (15, 32, 32, 3)
+  assert np.stack(list(video.stream(folder / 'small.mp4'))).shape == (15, 32, 32, 3)
 
 
 def test_samples_and_the_file_that_holds_them_give_one_talk(talker, folder):

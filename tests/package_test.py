@@ -84,7 +84,7 @@ def test_the_wheel_alone_speaks_and_trains_from_an_empty_folder(installed, no_ex
     installed, 'gmtalker', 'speak', '--audio', 'voice.wav', cwd=tmp_path, path=no_extras
   )  # fmt: skip
   assert done.returncode == 0, done.stderr
-  assert len(video.read(tmp_path / 'talk.mp4').frames) == 10
+  assert len(list(video.stream(tmp_path / 'talk.mp4'))) == 10
 
   records = tiny_records.write(tmp_path / 'records', 'logmel')
   done = _run(

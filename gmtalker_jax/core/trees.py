@@ -19,21 +19,6 @@ def flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   return flat
 
 
-def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-  """Dotted names whose values differ, with both values; None stands for a missing one."""
-  a, b = flatten(a), flatten(b)
-  return {
-    name: (a.get(name), b.get(name))
-    for name in sorted(a.keys() | b.keys())
-    if a.get(name) != b.get(name)
-  }
-
-
-def size(tree: Any) -> int:
-  """Numbers in a tree of arrays."""
-  return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))
-
-
 def digest(tree: Any) -> str:
   """16 hexadecimal digits that change with any name, shape or bit of a tree of arrays."""
   found = hashlib.sha256()

@@ -13,14 +13,6 @@ from gmtalker_jax.data.schema import FRAME_RATE, SAMPLE_RATE
 from gmtalker_jax.io import files, media
 
 
-class Video(NamedTuple):
-  """A whole clip in memory."""
-
-  frames: np.ndarray  # uint8 [T, H, W, 3] RGB at 25 fps
-  fps_in: float  # mean rate of the file
-  frames_in: int  # frames of the file
-
-
 class _Source(NamedTuple):
   """One frame of the file and its time in seconds after the file's zero."""
 
@@ -28,24 +20,15 @@ class _Source(NamedTuple):
   time: float
 
 
-def read(path: str | os.PathLike) -> Video:
-  """Reads a clip, resampled to 25 fps by nearest timestamps.
+def stream(path: str | os.PathLike) -> Iterator[np.ndarray]:
+  """Reads a clip at 25 fps, one uint8 [H, W, 3] RGB frame at a time.
 
-  Frame k of the result is the file's frame that is nearest to k / 25 s; the first is held where the
-  sound begins before the picture. Variable rates, odd sizes and rotated phone clips are handled.
+  Frame k is the file's frame that is nearest to k / 25 s; the first is held where the sound begins
+  before the picture. Variable rates, odd sizes and rotated phone clips are handled.
 
   Raises:
     InputError: the file is missing, empty, no video, damaged, or ends before it says it does.
   """
-  times: list[float] = []
-  frames = np.stack([to_rgb(s.frame) for s in _resampled(_note(_decode(path), times))])
-  span = times[-1] - times[0]
-  fps = (len(times) - 1) / span if span > 0 else float(FRAME_RATE)
-  return Video(frames, fps, len(times))
-
-
-def stream(path: str | os.PathLike) -> Iterator[np.ndarray]:
-  """As `read`, one uint8 [H, W, 3] frame at a time: for clips that memory should not hold."""
   return (to_rgb(s.frame) for s in _resampled(_decode(path)))
 
 
@@ -97,13 +80,6 @@ def _decode(path) -> Iterator[_Source]:
         f'got {path} that ends after {count} of {expected} frames, expected a whole video, '
         'copy or download it again'
       )
-
-
-def _note(sources: Iterator[_Source], times: list[float]) -> Iterator[_Source]:
-  """Passes `sources` on and notes their times."""
-  for source in sources:
-    times.append(source.time)
-    yield source
 
 
 def _resampled(sources: Iterator[_Source]) -> Iterator[_Source]:

@@ -31,7 +31,6 @@ from gmtalker_jax.types import State
 
 MODES = ('jit', 'pmap')
 EXIT_PREEMPTED = 75  # EX_TEMPFAIL: stopped from outside, state saved, run it again
-Documents = Callable[[int], Mapping[str, Any]]
 
 
 class Preempted(SystemExit):

@@ -29,8 +29,8 @@ def _speak(folder, *more, sound='voice.wav', out='talk.mp4'):
 def test_the_video_has_all_frames_and_the_sound(folder, capsys):
   (folder / 'talk.mp4').write_bytes(b'older')
   assert _speak(folder, '--emotion', '0:happy 0.3:sad@0.5', '--seed', '3') == 0
-  clip = video.read(folder / 'talk.mp4')
-  assert clip.frames.shape == (schema.frame_count(9_000), 64, 64, 3)
+  clip = np.stack(list(video.stream(folder / 'talk.mp4')))
+  assert clip.shape == (schema.frame_count(9_000), 64, 64, 3)
   sound = audio.read(folder / 'talk.mp4')
   original = audio.read(folder / 'voice.wav')
   count = min(len(sound), len(original))
@@ -48,7 +48,7 @@ def test_grid_coefficients_size_and_alias(folder):
     '--grid', 'emotions', '--coefficients', str(npz), '--size', '64', '--out', str(out),
   ]  # fmt: skip
   assert main(arguments) == 0
-  assert video.read(out).frames.shape[1:] == (64, 128, 3)
+  assert np.stack(list(video.stream(out))).shape[1:] == (64, 128, 3)
   with np.load(npz) as values:
     assert list(values['label']) == list(schema.EMOTIONS)
     assert values['expression'].shape[::2] == (8, 50)

@@ -17,8 +17,8 @@ from gmtalker_jax.io import files, media
 def read(path: str | os.PathLike, rate: int = SAMPLE_RATE) -> np.ndarray:
   """Reads the sound of any audio or video file as float32 [S] mono in -1..1 at `rate`.
 
-  Sample 0 belongs to the same instant as frame 0 of `video.stream`: where the picture begins earlier,
-  silence is put before the sound.
+  Sample 0 belongs to the same instant as frame 0 of `video.stream`: where the picture begins
+  earlier, silence is put before the sound.
 
   Raises:
     InputError: the file is missing, empty, without sound, or damaged.

@@ -107,6 +107,8 @@ def test_the_pipelines_are_in_the_wheel(installed, tmp_path):
 
 def test_make_help_names_every_target():
   text = (ROOT / 'Makefile').read_text()
-  shown = subprocess.run(['make', 'help'], cwd=ROOT, capture_output=True, text=True, check=True)
+  shown = subprocess.run(
+    ['make', '--no-print-directory', 'help'], cwd=ROOT, capture_output=True, text=True, check=True
+  )
   targets = re.search(r'^\.PHONY: (.+)$', text, re.MULTILINE)[1].split()
   assert [line.split()[:2] for line in shown.stdout.splitlines()] == [['make', t] for t in targets]

@@ -56,7 +56,8 @@ def train(
   found = examples.of(settings.stage).open_examples(settings)
   model = {**settings.model, **_sizes(settings, found.sizes)}
   stage = make_stage(settings, model, **found.assets)
-  about = About(settings.stage, model, config, emotions=schema.EMOTIONS, **found.about)
+  served = {name: value for name, value in model.items() if name not in _critics(settings)}
+  about = About(settings.stage, served, config, emotions=schema.EMOTIONS, **found.about)
   documents = {'about': about._asdict(), 'statistics': found.statistics.to_json()}
 
   def begin(step: int) -> Writer:
@@ -112,6 +113,10 @@ def make_stage(settings: Settings, model: Mapping[str, Any], **assets: Any) -> S
   chains = {name: optimizers.make(o, axis) for name, o in settings.optimizers.items()}
   spec = STAGES[settings.stage]
   return spec.make(model, settings.loss, chains, settings.ema_decay, **assets)
+
+
+def _critics(settings: Settings) -> Mapping[str, Any]:
+  return STAGES[settings.stage].critics
 
 
 def _sizes(settings: Settings, sizes: Mapping[str, int]) -> dict[str, int]:

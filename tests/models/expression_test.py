@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+from configs import expression as config
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import finalize
 from gmtalker_jax.models.expression import ExpressionGenerator
@@ -26,9 +27,15 @@ def _batch(frames=T, batch=B, seed=0):
     expression=jax.random.normal(keys[0], (batch, frames, E)),
     speech=jax.random.normal(keys[1], (batch, 2 * frames, D)),
     emotion=jax.nn.one_hot(jnp.arange(batch) % K, K),
+    labelled=jnp.ones(batch),
     subject=jnp.arange(batch) % 2,
     mask=jnp.ones((batch, frames)),
   )
+
+
+def _loss(**changes):
+  """The method's objective with changes."""
+  return {**config.get_config().loss, **changes}
 
 
 def _model(seed=0, **changes):
@@ -171,12 +178,12 @@ def test_errors_say_what_to_do():
   with pytest.raises(InputError, match='got sampling mode'):
     run('sample', b.speech, b.emotion, jax.random.key(0), 1.0, 'mean')
   with pytest.raises(InputError, match='got label_mode'):
-    stage_module.Objective(label_mode='labels')
+    stage_module.Objective(**_loss(label_mode='labels'))
 
 
 def _stage(model=None, **loss):
   tx = {'generator': optax.sgd(1.0)}
-  return stage_module.make({**SIZE, **(model or {})}, loss, tx, 0.9)
+  return stage_module.make({**SIZE, **(model or {})}, _loss(**loss), tx, 0.9)
 
 
 def test_padding_does_not_move_evaluate():
@@ -200,17 +207,17 @@ def test_padding_does_not_move_evaluate():
   'loss',
   [
     {'label_mode': 'label', 'velocity': 0.5, 'feedback_dropout': 0.3, 'feedback_noise': 0.1},
-    {'label_mode': 'semi', 'elbo_scale': 'sum', 'emo_free_bits': 0.0, 'scheduled_sampling': 0.0},
-    {'label_mode': 'posterior', 'emo_free_bits': 0.0, 'scheduled_sampling': 0.0},
+    {'label_mode': 'semi', 'elbo_scale': 'sum', 'uniform_free_bits': 0.0},
+    {'label_mode': 'posterior', 'uniform_free_bits': 0.0, 'scheduled_sampling': 0.0},
   ],
 )
 def test_gradient_is_the_slope_of_the_loss(loss):
   # Own outputs carry no gradient by design, so at step 0 their share is zero and all is smooth.
-  model, objective = ExpressionGenerator(**SIZE), stage_module.Objective(**loss)
+  model, objective = ExpressionGenerator(**SIZE), stage_module.Objective(**_loss(**loss))
   with jax.enable_x64(True):
     b = _batch()
     assert b.expression.dtype == jnp.float64
-    b = b.replace(emotion=b.emotion.at[1].set(0.0)) if loss['label_mode'] == 'semi' else b
+    b = b.replace(labelled=b.labelled.at[1].set(0.0)) if loss['label_mode'] == 'semi' else b
     params = jax.jit(model.init)(jax.random.key(0), b.expression, b.speech, b.mask, b.subject)
 
     def wave(x):

@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+from configs import motion as config
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import finalize
 from gmtalker_jax.models.motion import MotionGenerator
@@ -101,7 +102,8 @@ def test_samples_differ_by_key_and_not_without_noise():
 
 
 def _stage(**model):
-  return stage_module.make({**SIZE, **model}, {}, {'generator': optax.sgd(1.0)}, 0.9)
+  loss = config.get_config().loss
+  return stage_module.make({**SIZE, **model}, loss, {'generator': optax.sgd(1.0)}, 0.9)
 
 
 @pytest.mark.parametrize('objective', ['prior', 'posterior'])
@@ -126,8 +128,9 @@ def test_padding_does_not_move_evaluate(objective):
 @pytest.mark.parametrize('reading', ['prior', 'posterior'])
 def test_gradient_is_the_slope_of_the_loss(reading):
   model = MotionGenerator(**SIZE, flow_objective=reading)
-  objective = stage_module.Objective(feedback_dropout=0.3, feedback_noise=0.1, free_bits=0.0)
-  objective = stage_module.dataclasses.replace(objective, scheduled_sampling=0.0)
+  changes = {'feedback_dropout': 0.3, 'feedback_noise': 0.1, 'free_bits': 0.0}
+  loss = {**config.get_config().loss, **changes, 'scheduled_sampling': 0.0}
+  objective = stage_module.Objective(**loss)
   with jax.enable_x64(True):
     b = _batch()
     params = jax.jit(model.init)(jax.random.key(0), b.motion, b.speech, b.mask)

@@ -98,7 +98,7 @@ def test_bad_sound(wave):
 @pytest.mark.parametrize(
   ('name', 'message'),
   [
-    ('', 'logmel or embedding'), ('mfcc', 'choose one'), ('logmel+', 'expected'),
+    ('', 'one of logmel, embedding'), ('mfcc', 'choose one'), ('logmel+', 'expected'),
     ('lgmel', "did you mean 'logmel'"), ('hubert:/some/model', 'no path'), (':logmel', 'expected'),
     ('file:logmel', "expected 'causal' or nothing"), ('causal:causal:logmel', 'expected'),
     ('causal:', 'expected'), ('logmel+causal:embedding', 'expected'), ('logmel@', 'eight'),

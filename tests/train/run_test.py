@@ -10,6 +10,7 @@ import toy_records
 
 from configs import motion, portrait
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.inference import talker
 from gmtalker_jax.io import workdir
 from gmtalker_jax.train import run
 
@@ -107,3 +108,16 @@ def test_a_finished_run_keeps_its_metrics_and_other_records_change_nothing(recor
   with pytest.raises(InputError, match='fingerprint'):
     run.train(config(tmp_path / 'other', steps=3), tmp_path, progress=False)
   assert (tmp_path / 'statistics.json').read_bytes() == kept
+
+
+@pytest.mark.slow
+def test_a_portrait_is_served_without_its_critic(records, tmp_path):
+  values = portrait.get_config('smoke')
+  values.steps = 1
+  values.data.records = str(records)
+  values.model.zgm_injection = 'none'
+  run.train(values, tmp_path, progress=False)
+  trained = workdir.read_inference(tmp_path)
+  assert 'discriminator' in trained.config['model']
+  generator = talker.generator_of('portrait', trained, str(tmp_path))
+  assert generator.module.input_size == 64

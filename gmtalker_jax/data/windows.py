@@ -9,6 +9,7 @@ import numpy as np
 from gmtalker_jax.core.arrays import to_signed
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import emotion as emotions
+from gmtalker_jax.data import latent as latents
 from gmtalker_jax.data import schema
 from gmtalker_jax.data.statistics import Statistics
 from gmtalker_jax.types import ExpressionBatch, MotionBatch, PortraitBatch
@@ -67,25 +68,29 @@ def portrait(
   *,
   input_size: int,
   output_size: int,
+  mixtures: latents.Mixtures | None = None,
+  posterior_share: float = 0.5,
   soft_levels: bool = True,
   unknown_emotion: float = 0.3,
 ) -> PortraitBatch:
   """One frame (an item of data/frames.py) as an example of the portrait stage, pictures in -1..1.
 
   Args:
-    frame: photograph, rendering, latent, and the emotion of its clip.
-    rng: draws an emotion that is unknown.
+    frame: photograph, rendering, the law of z of its clip, and the emotion of its clip.
+    rng: draws z, and an emotion that is unknown.
     input_size: pixels of the rendering.
     output_size: pixels of the photograph.
+    mixtures, posterior_share: see data/latent.py.
     soft_levels, unknown_emotion: see data/emotion.py.
 
   Raises InputError for smaller pictures: they are only ever reduced.
   """
+  emotion = emotions.of(frame, rng, soft_levels, unknown_emotion).weights
   return PortraitBatch(
     rendering=to_signed(reduce(frame['rendering'], input_size, frame['id'])),
     image=to_signed(reduce(frame['photograph'], output_size, frame['id'])),
-    emotion=emotions.of(frame, rng, soft_levels, unknown_emotion).weights,
-    latent=np.asarray(frame['latent'], np.float32),
+    emotion=emotion,
+    latent=latents.draw(frame['latent'], mixtures, emotion, posterior_share, rng),
     mask=np.float32(1),
   )
 

@@ -10,7 +10,8 @@ import numpy as np
 from gmtalker_jax import speech
 from gmtalker_jax.core import trees
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data import windows
+from gmtalker_jax.data import latent, windows
+from gmtalker_jax.data.latent import Mixtures, Normal
 from gmtalker_jax.inference.talker import Generator, generator_of
 from gmtalker_jax.io import workdir as workdirs
 
@@ -18,7 +19,7 @@ _BUCKET = 64  # frames; lengths are rounded up to it: few shapes, few compilatio
 
 
 class Encoder:
-  """Record -> z_gm [Z], the posterior mean of z."""
+  """Record -> z_gm [Z], the posterior mean of z; and the laws that z is drawn from."""
 
   def __init__(self, generator: Generator, speech_encoder: str):
     """`generator` is a talker's `expression`, which hears through `speech_encoder`."""
@@ -42,7 +43,11 @@ class Encoder:
     return trees.digest(tree)
 
   def __call__(self, record: Mapping[str, Any]) -> np.ndarray:
-    """Encodes a whole clip. Raises InputError if its speech features are of another encoder."""
+    """The mean of `posterior`."""
+    return self.posterior(record).mean
+
+  def posterior(self, record: Mapping[str, Any]) -> Normal:
+    """q(z | clip) [Z]. Raises InputError if its speech features are of another encoder."""
     generator, heard = self._generator, record['speech_encoder']
     if not speech.same(heard, self._speech_encoder):
       raise InputError(
@@ -57,13 +62,21 @@ class Encoder:
       subjects=(),
     )
     batch = [x[None] for x in (window.expression, window.speech, window.mask)]
-    return np.asarray(_encode(generator.module)(generator.params, *batch))[0]
+    z = _encode(generator.module)(generator.params, *batch)
+    return Normal(np.asarray(z.mean)[0], np.exp(0.5 * np.asarray(z.log_variance)[0]))
+
+  def mixtures(self, seed: int = 0) -> Mixtures:
+    """What `speak` draws z from, for many manners w."""
+    generator = self._generator
+    w = latent.manners(generator.module.w_dim, np.random.default_rng(seed))
+    z = generator.module.apply({'params': generator.params}, w, method='mixture')
+    return Mixtures(Normal(np.asarray(z.mean), np.exp(0.5 * np.asarray(z.log_variance))))
 
 
 @functools.cache
 def _encode(module):
   @jax.jit
   def encode(params, expression, speech, mask):
-    return module.apply({'params': params}, expression, speech, mask, method='posterior_mean')
+    return module.apply({'params': params}, expression, speech, mask, method='encode').z
 
   return encode

@@ -161,8 +161,8 @@ def _expression_sampler(module, mode: str) -> Callable[..., tuple[jax.Array, jax
     expression, _ = module.apply(
       {'params': params}, rows, emotion, key, temperature, mode, subject, mask, method='sample'
     )
-    # The painter learned from posterior means, so it is given the means of the same mixture (same
-    # key, same w): the noise of one z, which it never saw, comes out as a grid over the picture.
+    # The painter learned from z at all temperatures (data/latent.py). It gets the calmest, the mean
+    # of the same mixture (same key, same w): the look must not depend on the draw.
     centre = module.apply({'params': params}, emotion, key, 0.0, mode, method='sample_latent')
     return expression, centre
 

@@ -84,10 +84,6 @@ class ExpressionGenerator(nn.Module):
       _gaussian(self.head_w(self.pool_w(x, mask))), _gaussian(self.head_z(self.pool_z(x, mask)))
     )
 
-  def posterior_mean(self, expression, speech, mask) -> jax.Array:
-    """z_gm of a clip: the posterior mean of z, [B, Z]."""
-    return self.encode(expression, speech, mask).z.mean
-
   def mixture(self, w: jax.Array) -> Gaussian:
     """The prior's components p(z | w, e_k): w [B, w_dim] -> [B, K, Z]."""
     return self.mog_mapper(w)

@@ -4,6 +4,7 @@ import toy_records
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, statistics, windows
+from gmtalker_jax.data.latent import Normal
 
 RECORDS = [toy_records.record(i) for i in range(4)]
 STATISTICS = statistics.fit(RECORDS)
@@ -73,7 +74,7 @@ def test_pictures_are_only_reduced():
   picture[:4] = 255
   frame = {
     'id': 'a', 'emotion': 'happy', 'level': 3, 'photograph': picture, 'rendering': picture,
-    'latent': np.ones(5),
+    'latent': Normal(np.ones(5), np.ones(5)),
   }  # fmt: skip
   made = windows.portrait(frame, np.random.default_rng(0), input_size=4, output_size=8)
   assert made.rendering.shape == (4, 4, 3)

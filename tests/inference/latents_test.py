@@ -34,14 +34,36 @@ def test_it_is_the_posterior_mean_whatever_the_padding(talker):
   generator = talker.expression
   found = latents.Encoder(generator, tiny_talker.ENCODER)(record())
   clip, moments = record(), generator.statistics
-  alone = generator.module.apply(
+  z = generator.module.apply(
     {'params': generator.params},
     moments.expression.normalize(clip['expression'])[None],
     moments.speech.normalize(clip['speech'].astype(np.float32))[None],
     clip['valid'][None],
-    method='posterior_mean',
-  )
-  np.testing.assert_allclose(found, alone[0], atol=1e-5)
+    method='encode',
+  ).z
+  np.testing.assert_allclose(found, z.mean[0], atol=1e-5)
+  law = latents.Encoder(generator, tiny_talker.ENCODER).posterior(record())
+  np.testing.assert_allclose(law.deviation, np.exp(z.log_variance[0] / 2), atol=1e-5)
+
+
+def test_mixtures_draw_what_speaking_draws(talker):
+  # Two roads to p(z | e): a table of mixtures in NumPy, and the generator's own sampling.
+  generator, rng = talker.expression, np.random.default_rng(0)
+  mixtures = latents.Encoder(generator, tiny_talker.ENCODER).mixtures()
+  emotion = np.zeros(8, np.float32)
+  emotion[[2, 4]] = 0.75, 0.25
+  many = 4000
+  keys = jax.random.split(jax.random.key(0), many)
+  for temperature in (0.0, 1.0):
+    spoken = jax.vmap(
+      lambda key, t=temperature: generator.module.apply(
+        {'params': generator.params}, emotion[None], key, t, method='sample_latent'
+      )[0]
+    )(keys)
+    drawn = np.stack([mixtures.draw(emotion, temperature, rng) for _ in range(many)])
+    scale = np.std(spoken, 0)
+    np.testing.assert_allclose(drawn.mean(0), spoken.mean(0), atol=5 * scale.max() / many**0.5)
+    np.testing.assert_allclose(drawn.std(0), scale, rtol=0.1)
 
 
 def test_its_digest_is_of_weights_and_statistics(talker):

@@ -12,6 +12,7 @@ from gmtalker_jax.data import emotion as emotions
 from gmtalker_jax.data import frames as clip_frames
 from gmtalker_jax.data import source, windows
 from gmtalker_jax.data.batches import Cached
+from gmtalker_jax.data.latent import Normal
 from gmtalker_jax.evaluation.metrics.metric import Metric
 from gmtalker_jax.evaluation.study import Study, part
 from gmtalker_jax.inference import latents, speak
@@ -77,7 +78,8 @@ def _shots(
   each, chosen = -(-frames // len(mine)), []
   for i in mine:
     record, tracked = opened[i], clip_frames.tracked(opened[i])
-    items = clip_frames.Frames(opened, {i: tracked}, encode(record)[None])
+    law = encode.posterior(record)
+    items = clip_frames.Frames(opened, {i: tracked}, Normal(law.mean[None], law.deviation[None]))
     for k in range(len(items))[:: max(1, len(items) // each)][:each]:
       item = items[k]
       chosen.append(
@@ -85,7 +87,7 @@ def _shots(
           'rendering': windows.reduce(item['rendering'], module.input_size, item['id']),
           'image': windows.reduce(item['photograph'], module.output_size, item['id']),
           'emotion': emotions.to_measure(record),
-          'latent': item['latent'],
+          'latent': item['latent'].mean,
         }
       )
   return chosen

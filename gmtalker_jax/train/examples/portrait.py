@@ -10,6 +10,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import frames, windows
 from gmtalker_jax.data.batches import Items
 from gmtalker_jax.data.emotion import label
+from gmtalker_jax.data.latent import Normal
 from gmtalker_jax.data.windows import Record
 from gmtalker_jax.inference import latents
 from gmtalker_jax.io import perceptual
@@ -24,6 +25,7 @@ class Data(settings_lib.Data):
 
   soft_levels: bool  # intensity levels as soft labels
   unknown_emotion: float  # see data/emotion.py
+  posterior_share: float  # of the examples with the clip's own z_gm, see data/latent.py
   subject: str  # the person; '' = the only one with frames
   expression_workdir: str  # whose encoder gives z_gm
   vgg16: str  # weights of the perceptual loss; '' = those of an installed package
@@ -40,6 +42,8 @@ def open_examples(settings: Settings) -> clips.Examples:
     windows.portrait,
     input_size=settings.model['input_size'],
     output_size=settings.model['output_size'],
+    mixtures=encoder.mixtures() if encoder else None,
+    posterior_share=data.posterior_share,
     soft_levels=data.soft_levels,
     unknown_emotion=data.unknown_emotion,
   )
@@ -67,8 +71,11 @@ class _Clip(NamedTuple):
   subject: str
   identity: np.ndarray  # [I]
   frames: np.ndarray  # numbers of the frames with pictures whose face was tracked
-  latent: np.ndarray  # [Z] z_gm
+  latent: Normal  # q(z_gm | clip) [Z]
   group: int  # the emotion that weighs most, -1 = unknown
+
+
+_NO_LATENT = Normal(np.zeros(1, np.float32), np.zeros(1, np.float32))
 
 
 def _survey(split: Items, settings: Settings, encode: latents.Encoder | None) -> list[_Clip]:
@@ -88,7 +95,7 @@ def _clip(number: int, record: Record, data: Data, encode: latents.Encoder | Non
     subject=record['subject'],
     identity=record['identity'],
     frames=frames.tracked(record) if pictured else np.zeros(0, int),
-    latent=encode(record) if encode and pictured else np.zeros(1, np.float32),
+    latent=encode.posterior(record) if encode and pictured else _NO_LATENT,
     group=int(np.argmax(label(emotion, level, data.soft_levels))) if emotion else -1,
   )
 
@@ -98,7 +105,8 @@ def _frames(split: Items, survey: list[_Clip], where: str) -> frames.Frames:
   if not kept:
     raise InputError(f'got no frame in {where}, expected some; prepare with frames')
   tracked = {clip.number: clip.frames for clip in kept}
-  return frames.Frames(split, tracked, np.stack([clip.latent for clip in kept]))
+  latents = zip(*(clip.latent for clip in kept), strict=True)
+  return frames.Frames(split, tracked, Normal(*map(np.stack, latents)))
 
 
 def _person(survey: list[_Clip], data: Data) -> str:

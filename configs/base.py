@@ -20,6 +20,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
   check(variant)
   config = config_dict.ConfigDict()
   config.stage = ''
+  config.init_from = ''  # begin with the weights of a talker ('builtin', DIR) or of a workdir
   config.seed = 0
   config.mode = 'jit'  # jit | pmap: one program, or one per device with averaged gradients
   config.fsdp = False  # cut the state over the devices instead of copying it
@@ -103,5 +104,6 @@ def adam(rate: float, **numbers) -> config_dict.ConfigDict:
     'decay_steps': 100_000,  # steps to `final` (cosine), or per factor `decay` (exponential)
     'decay': 0.1,
     'final': 0.05,  # share of `rate` at the end of the cosine
+    'frozen': '',  # parameters that stay as they are, by the beginnings of their names: 'a,b.c'
   }
   return config_dict.ConfigDict({**defaults, **numbers})

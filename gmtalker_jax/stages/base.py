@@ -5,6 +5,7 @@ who learns, from which loss, how often. A gradient reaches only `params[phase.tr
 construction.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
+from gmtalker_jax.core import trees
+from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.types import Params, State
 
@@ -43,6 +46,17 @@ class Stage(NamedTuple):
   evaluate: Callable[..., Metrics]  # (params, batch, key) -> Metrics
 
 
+def adopt_all(own: Params, given: Params) -> Params:
+  """The weights that a generator begins with: those of another one with the same names and shapes.
+
+  Raises InputError where `given` has others than `own` (arrays, or their shapes).
+  """
+  problem = trees.mismatch(own, given)
+  if problem:
+    raise InputError(f'got weights to begin with that are of another model ({problem})')
+  return jax.tree.map(jnp.asarray, dict(given))
+
+
 class Spec(NamedTuple):
   """The one place that declares a stage. Whatever walks over the stages reads these rows."""
 
@@ -55,6 +69,8 @@ class Spec(NamedTuple):
   make: Callable[..., Stage]  # (model, loss, optimizers, ema_decay, **assets) -> Stage
   curves: tuple[tuple[str, ...], ...]  # what a report plots: one row of metrics per plot
   critics: Mapping[str, type[nn.Module]] = {}  # networks that only train; sections of config.model
+  # (own, given) -> the generator's parameters when it begins with trained ones, see `adopt_all`
+  adopt: Callable[[Params, Params], Params] = adopt_all
 
   def abstract_params(self, generator: nn.Module) -> Params:
     """Names, shapes and dtypes of the generator's parameters; makes no array."""
@@ -85,6 +101,19 @@ def make_init(
     )
 
   return init
+
+
+def beginning_with(stage: Stage, spec: Spec, given: Params) -> Stage:
+  """The same stage, whose generator begins with trained parameters; critics begin anew."""
+
+  def init(key: jax.Array, batch: Any) -> State:
+    state = stage.init(key, batch)
+    begun = spec.adopt(state.params['generator'], given)
+    own = jax.tree.map(jnp.copy, begun)  # never an alias, see make_init
+    params, ema = {**state.params, 'generator': begun}, {**state.ema, 'generator': own}
+    return dataclasses.replace(state, params=params, ema=ema)
+
+  return stage._replace(init=init)
 
 
 def make_step(

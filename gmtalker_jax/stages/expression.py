@@ -15,8 +15,17 @@ from gmtalker_jax.core.means import Mean
 from gmtalker_jax.losses import reconstruction, variational
 from gmtalker_jax.models.expression import ExpressionGenerator
 from gmtalker_jax.stages import feedback
-from gmtalker_jax.stages.base import Metrics, Optimizers, Phase, Spec, Stage, make_init, make_step
-from gmtalker_jax.types import ExpressionBatch
+from gmtalker_jax.stages.base import (
+  Metrics,
+  Optimizers,
+  Phase,
+  Spec,
+  Stage,
+  adopt_all,
+  make_init,
+  make_step,
+)
+from gmtalker_jax.types import ExpressionBatch, Params
 
 ONE_HOT = 0.999  # a largest weight above this is a plain label
 
@@ -94,6 +103,13 @@ def inputs(generator: ExpressionGenerator, batch: ExpressionBatch) -> tuple:
   return batch.expression, batch.speech, batch.mask, batch.subject
 
 
+def adopt(own: Params, given: Params) -> Params:
+  """As `adopt_all`, but these are other people: each begins as the mean of those known."""
+  people = own['subject_table']['embedding'].shape[0]
+  mean = jnp.asarray(given['subject_table']['embedding']).mean(0)
+  return adopt_all(own, {**given, 'subject_table': {'embedding': jnp.tile(mean, (people, 1))}})
+
+
 SPEC = Spec(
   name='expression',
   generator=ExpressionGenerator,
@@ -103,6 +119,7 @@ SPEC = Spec(
   inputs=inputs,
   make=make,
   curves=(('rec', 'rec_free'), ('responsibility_accuracy',), ('loss',)),
+  adopt=adopt,
 )
 
 

@@ -1,11 +1,14 @@
 """Optimizers by name from a config."""
 
 import dataclasses
+from collections.abc import Sequence
 
+import jax
 import optax
 
 from gmtalker_jax.core import sharding
-from gmtalker_jax.core.errors import InputError, check_choice
+from gmtalker_jax.core.errors import InputError, check_choice, did_you_mean
+from gmtalker_jax.types import Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Optimizer:
   decay_steps: int  # cosine: steps to `final`; exponential: steps per factor `decay`
   decay: float  # exponential: the factor
   final: float  # cosine: the last rate as a share of `rate`
+  frozen: str  # beginnings of the names of parameters that stay, with commas; '' = none
 
 
 def make(settings: Optimizer, average_over: str | None = None) -> optax.GradientTransformation:
@@ -32,13 +36,32 @@ def make(settings: Optimizer, average_over: str | None = None) -> optax.Gradient
     settings: numbers.
     average_over: the mapped axis that gradients are averaged over, in the mode 'pmap'.
   """
-  return optax.chain(
+  chain = optax.chain(
     sharding.average_gradients(average_over),
     optax.clip_by_global_norm(settings.clip) if settings.clip else optax.identity(),
     optax.scale_by_adam(settings.b1, settings.b2, settings.eps),
     optax.add_decayed_weights(settings.weight_decay) if settings.weight_decay else optax.identity(),
     optax.scale_by_learning_rate(rate(settings)),
   )
+  names = [name for name in settings.frozen.split(',') if name]
+  if not names:
+    return chain
+  parts = {'trained': chain, 'frozen': optax.set_to_zero()}
+  return optax.multi_transform(parts, lambda params: _labels(params, names))
+
+
+def _labels(params: Params, frozen: Sequence[str]) -> Params:
+  """'frozen' or 'trained' for each parameter."""
+  paths = [
+    jax.tree_util.keystr(path, simple=True, separator='.')
+    for path, _ in jax.tree_util.tree_leaves_with_path(params)
+  ]
+  for name in frozen:
+    if not any(path.startswith(name) for path in paths):
+      known = sorted({path.split('.')[0] for path in paths})
+      raise InputError(f'got frozen={name!r}, which is no parameter{did_you_mean(name, known)}')
+  labels = ['frozen' if path.startswith(tuple(frozen)) else 'trained' for path in paths]
+  return jax.tree.unflatten(jax.tree.structure(params), labels)
 
 
 def rate(settings: Optimizer) -> optax.Schedule:

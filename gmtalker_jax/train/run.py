@@ -11,11 +11,12 @@ import jax
 from gmtalker_jax.core import sharding, trees
 from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.data import batches, schema
+from gmtalker_jax.inference import origin as origins
 from gmtalker_jax.io import checkpoints, workdir
 from gmtalker_jax.io.workdir import About
 from gmtalker_jax.io.writers import Writer, last_metrics
 from gmtalker_jax.stages import STAGES
-from gmtalker_jax.stages.base import Stage
+from gmtalker_jax.stages.base import Stage, beginning_with
 from gmtalker_jax.train import examples, loop, optimizers
 from gmtalker_jax.train import settings as settings_lib
 from gmtalker_jax.train.settings import Settings
@@ -54,9 +55,12 @@ def train(
       f'{mesh.size} devices'
     )
   spec = STAGES[settings.stage]
-  found = examples.of(spec.name).open_examples(settings)
+  origin = origins.load(settings.init_from, spec.name) if settings.init_from else None
+  found = examples.of(spec.name).open_examples(settings, origin.statistics if origin else None)
   model = {**settings.model, **{name: found.sizes[name] for name in spec.sizes}}
   stage = make_stage(settings, model, **found.assets)
+  if origin:
+    stage = beginning_with(stage, spec, origin.params)
   served = {name: value for name, value in model.items() if name not in spec.critics}
   about = About(settings.stage, served, config, emotions=schema.EMOTIONS, **found.about)
   documents = {'about': about._asdict(), 'statistics': found.statistics.to_json()}
@@ -82,7 +86,7 @@ def train(
       seed=settings.seed,
       mode=settings.mode,
       fsdp=settings.fsdp,
-      fingerprint=found.fingerprint,
+      fingerprint='-'.join((found.fingerprint, *([origin.digest] if origin else []))),
       documents=documents,
       progress=progress,
     )

@@ -35,6 +35,7 @@ class Settings:
   """A whole config."""
 
   stage: str
+  init_from: str  # a talker or a workdir whose generator this run begins with; '' = none
   steps: int
   data: Any  # the stage's own kind of `Data`
   evaluation: Evaluation
@@ -53,7 +54,8 @@ class Settings:
 # A resumed run may change these; all else would make it another run.
 FREE = (
   'steps', 'save_every', 'keep', 'log_every', 'evaluation.every', 'evaluation.batches', 'mode',
-  'fsdp', 'data.records', 'data.cache_mb', 'data.verify', 'data.expression_workdir', 'data.vgg16',
+  'fsdp', 'init_from', 'data.records', 'data.cache_mb', 'data.verify', 'data.expression_workdir',
+  'data.vgg16',
 )  # fmt: skip
 
 

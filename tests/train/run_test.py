@@ -121,3 +121,47 @@ def test_a_portrait_is_served_without_its_critic(records, tmp_path):
   assert 'discriminator' in trained.config['model']
   generator = talker.generator_of('portrait', trained, str(tmp_path))
   assert generator.module.input_size == 64
+
+
+def test_a_run_begins_with_the_weights_and_moments_of_another(records, tmp_path):
+  run.train(config(records), tmp_path / 'first', progress=False)
+  toy_records.write(tmp_path / 'other', train=5, test=2)
+  more = config(tmp_path / 'other', steps=1, init_from=str(tmp_path / 'first'))
+  more.optimizers.generator.update(rate=1e-9, warmup=0)
+  run.train(more, tmp_path / 'second', progress=False)
+  first, second = (workdir.read_inference(tmp_path / n) for n in ('first', 'second'))
+  drift = jax.tree.map(lambda a, b: float(abs(a - b).max()), first.params, second.params)
+  assert max(jax.tree.leaves(drift)) < 1e-6
+  for moments in ('motion', 'speech'):  # what the weights mean depends on them
+    a, b = (getattr(read.statistics, moments) for read in (first, second))
+    np.testing.assert_array_equal(a.mean, b.mean)
+
+  # A run goes on from its own checkpoint, wherever the origin lies; another origin is another run.
+  run.train(config(records, steps=1, seed=5), tmp_path / 'third', progress=False)
+  more.init_from = str(tmp_path / 'third')
+  with pytest.raises(InputError, match='fingerprint'):
+    run.train(more, tmp_path / 'second', progress=False)
+  more = config(records, init_from=str(tmp_path / 'first'))
+  more.model.width = 32
+  with pytest.raises(InputError, match=r'begin with that are of another model \(.*not \(32'):
+    run.train(more, tmp_path / 'wide', progress=False)
+
+
+def test_frozen_parameters_stay(records, tmp_path):
+  run.train(config(records), tmp_path / 'first', progress=False)
+  more = config(records, init_from=str(tmp_path / 'first'), steps=2)
+  more.optimizers.generator.update(frozen='conditioners,encoder', weight_decay=0.1, rate=0.01)
+  run.train(more, tmp_path / 'second', progress=False)
+  first, second = (
+    workdir.read_inference(tmp_path / n).params['generator'] for n in ('first', 'second')
+  )
+  same = {name: jax.tree.all(jax.tree.map(np.array_equal, first[name], second[name]))
+          for name in first}  # fmt: skip
+  kept = {name for name in first if name.startswith(('conditioners', 'encoder'))}
+  assert kept
+  assert {name for name, equal in same.items() if equal} == kept
+  more.optimizers.generator.frozen = 'conditoners'
+  with pytest.raises(
+    InputError, match=r"frozen='conditoners', which is no parameter.*conditioners"
+  ):
+    run.train(more, tmp_path / 'wrong', progress=False)

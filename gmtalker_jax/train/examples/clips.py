@@ -30,6 +30,7 @@ class Clips(NamedTuple):
   train: Items
   test: Items
   source: source.Source  # of the training split
+  statistics: Statistics  # standardise with these
 
   @property
   def sizes(self) -> dict[str, int]:
@@ -54,14 +55,20 @@ class Clips(NamedTuple):
     return [self.train[i]['emotion'] for i in numbers]
 
 
-def open_clips(settings: Settings, with_frames: bool = False) -> Clips:
-  """Opens both splits, cached as the config says. Raises InputError, see `source.open_records`."""
+def open_clips(
+  settings: Settings, statistics: Statistics | None = None, with_frames: bool = False
+) -> Clips:
+  """Opens both splits, cached as the config says; without `statistics`, the records' own count.
+
+  Raises InputError, see `source.open_records`.
+  """
   data = settings.data
   train, test = (
     source.open_records(data.records, split, with_frames, data.verify)
     for split in ('train', 'test')
   )
-  return Clips(*(batches.Cached(split, data.cache_mb) for split in (train, test)), train)
+  cached = (batches.Cached(split, data.cache_mb) for split in (train, test))
+  return Clips(*cached, train, statistics or train.statistics)
 
 
 def windows(settings: Settings, clips: Clips, example: batches.Example) -> Examples:
@@ -73,7 +80,7 @@ def windows(settings: Settings, clips: Clips, example: batches.Example) -> Examp
     example=example,
     groups=groups,
     sizes=clips.sizes,
-    statistics=clips.source.statistics,
+    statistics=clips.statistics,
     fingerprint=clips.source.fingerprint,
     about=clips.about,
   )

@@ -4,6 +4,7 @@ import dataclasses
 from functools import partial
 
 from gmtalker_jax.data import windows
+from gmtalker_jax.data.statistics import Statistics
 from gmtalker_jax.train import settings as settings_lib
 from gmtalker_jax.train.examples import clips
 from gmtalker_jax.train.settings import Settings
@@ -18,13 +19,13 @@ class Data(settings_lib.Data):
   unknown_emotion: float  # see data/emotion.py
 
 
-def open_examples(settings: Settings) -> clips.Examples:
+def open_examples(settings: Settings, statistics: Statistics | None = None) -> clips.Examples:
   """Opens the records of a run."""
-  found = clips.open_clips(settings)
+  found = clips.open_clips(settings, statistics)
   example = partial(
     windows.expression,
     frames=settings.data.frames,
-    statistics=found.source.statistics,
+    statistics=found.statistics,
     subjects=found.source.subjects,
     soft_levels=settings.data.soft_levels,
     unknown_emotion=settings.data.unknown_emotion,

@@ -11,6 +11,7 @@ from gmtalker_jax.data import frames, windows
 from gmtalker_jax.data.batches import Items
 from gmtalker_jax.data.emotion import label
 from gmtalker_jax.data.latent import Normal
+from gmtalker_jax.data.statistics import Statistics
 from gmtalker_jax.data.windows import Record
 from gmtalker_jax.inference import latents
 from gmtalker_jax.io import perceptual
@@ -31,9 +32,9 @@ class Data(settings_lib.Data):
   vgg16: str  # weights of the perceptual loss; '' = those of an installed package
 
 
-def open_examples(settings: Settings) -> clips.Examples:
+def open_examples(settings: Settings, statistics: Statistics | None = None) -> clips.Examples:
   """Opens the records of a run, and the expression stage that z_gm comes from."""
-  data, found = settings.data, clips.open_clips(settings, with_frames=True)
+  data, found = settings.data, clips.open_clips(settings, statistics, with_frames=True)
   encoder = _encoder(settings)
   train, test = (_survey(split, settings, encoder) for split in (found.train, found.test))
   person = _person(train, data)
@@ -53,7 +54,7 @@ def open_examples(settings: Settings) -> clips.Examples:
     example=example,
     groups=[clip.group for clip in train for _ in clip.frames] if data.balanced else None,
     sizes={'latent_dim': encoder.latent_dim if encoder else 1},
-    statistics=found.source.statistics,
+    statistics=found.statistics,
     fingerprint='-'.join((found.source.fingerprint, person, encoder.digest if encoder else 'none')),
     about={
       **found.about,

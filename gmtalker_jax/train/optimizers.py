@@ -1,7 +1,7 @@
 """Optimizers by name from a config."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import jax
 import optax
@@ -46,7 +46,10 @@ def make(settings: Optimizer, average_over: str | None = None) -> optax.Gradient
   names = [name for name in settings.frozen.split(',') if name]
   if not names:
     return chain
-  parts = {'trained': chain, 'frozen': optax.set_to_zero()}
+  parts: dict[Hashable, optax.GradientTransformation] = {
+    'trained': chain,
+    'frozen': optax.set_to_zero(),
+  }
   return optax.multi_transform(parts, lambda params: _labels(params, names))
 
 

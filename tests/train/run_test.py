@@ -155,8 +155,8 @@ def test_frozen_parameters_stay(records, tmp_path):
   first, second = (
     workdir.read_inference(tmp_path / n).params['generator'] for n in ('first', 'second')
   )
-  same = {name: jax.tree.all(jax.tree.map(np.array_equal, first[name], second[name]))
-          for name in first}  # fmt: skip
+  near = lambda a, b: np.allclose(a, b, atol=1e-6)  # their average is rounded  # noqa: E731
+  same = {name: jax.tree.all(jax.tree.map(near, first[name], second[name])) for name in first}
   kept = {name for name in first if name.startswith(('conditioners', 'encoder'))}
   assert kept
   assert {name for name, equal in same.items() if equal} == kept

@@ -10,6 +10,7 @@ constant offset of each landmark, and only changes are read from the landmarks.
 Points of a picture are in crop units, see rigid.py.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from gmtalker_jax.face import landmarks as names
 from gmtalker_jax.face.landmark_model import LandmarkModel
 
 from . import gaze as gazes
+from .least_squares import bounded_solve, eliminate
 from .rigid import DISTANCE, FOCAL, Pose, euler_angles, project, rotation_matrix, rotation_of
 
 _WEIGHTS = {'silhouette': 0.3, 'lips': 2.0, 'lids': 2.0, 'other': 1.0}
@@ -30,7 +32,8 @@ _MEAN_PRIOR = 0.03  # of the expression while identity and offset are found
 _SCORE_GAIN = 0.8  # the network's scores run higher than the head's weights
 _CLOSED = 0.7  # blink score of closed eyes
 _BLINK_TRUST = 50.0  # the lids of the mesh hardly close; the scores know better
-_KEY_FRAMES = 24  # frames that the identity is fitted to
+_KEY_FRAMES = 24  # frames of a clip that the identity is fitted to
+_SHARED_FRAMES = 48  # of several clips together
 _CHUNK = 64  # frames solved at once: bounds the memory
 
 _BLINK = list(schema.BLINKS)
@@ -51,21 +54,34 @@ class Fit(NamedTuple):
   error: np.ndarray
 
 
-def fit(model: LandmarkModel, points: np.ndarray, scores: np.ndarray, iterations: int = 4) -> Fit:
+class Shape(NamedTuple):
+  """The head of one person."""
+
+  identity: np.ndarray  # [I]
+  offset: np.ndarray  # [478, 3] what each landmark is off by all the time, in head axes
+
+
+def fit(
+  model: LandmarkModel,
+  points: np.ndarray,
+  scores: np.ndarray,
+  shape: Shape | None = None,
+  iterations: int = 4,
+) -> Fit:
   """Fits a clip.
 
   Args:
     model: the head at its landmarks.
     points: [T, 478, 2] tracked landmarks in crop units, every frame valid.
     scores: [T, 52] blendshape scores 0..1.
+    shape: of the person, where it is known from more clips than this.
     iterations: Gauss-Newton steps per frame after the identity is known.
 
   Returns:
     the fit; angles in rad, translations in head widths.
   """
   points, scores = points.astype(np.float32), calibrate_blinks(scores.astype(np.float32))
-  key = np.unique(np.linspace(0, len(points) - 1, _KEY_FRAMES).astype(int))
-  identity, offset = _fit_person(model, points[key], scores[key])
+  identity, offset = shape or _fit_shape(model, *key_frames(points, scores))
   neutral = model.neutral(identity)
   moved = neutral + offset
   parts = []
@@ -79,6 +95,22 @@ def fit(model: LandmarkModel, points: np.ndarray, scores: np.ndarray, iterations
   pose = Pose(*(np.concatenate(a) for a in zip(*(p for p, _ in parts), strict=True)))
   weights = np.concatenate([w for _, w in parts])
   return _finish(model, neutral, identity, pose, weights, points)
+
+
+def fit_shape(model: LandmarkModel, clips: Sequence[tuple[np.ndarray, np.ndarray]]) -> Shape:
+  """The head of the person in several clips, of equal weight; each is (points, scores) of `fit`."""
+  calibrated = [(p.astype(np.float32), calibrate_blinks(s.astype(np.float32))) for p, s in clips]
+  each = -(-_SHARED_FRAMES // len(clips))
+  points, scores = zip(*(key_frames(p, s, each) for p, s in calibrated), strict=True)
+  return _fit_shape(model, np.concatenate(points), np.concatenate(scores))
+
+
+def key_frames(
+  points: np.ndarray, scores: np.ndarray, count: int = _KEY_FRAMES
+) -> tuple[np.ndarray, np.ndarray]:
+  """At most `count` frames of a clip, evenly spread."""
+  key = np.unique(np.linspace(0, len(points) - 1, count).astype(int))
+  return points[key], scores[key]
 
 
 def calibrate_blinks(scores: np.ndarray) -> np.ndarray:
@@ -104,8 +136,8 @@ def initial_pose(shape: np.ndarray, points: np.ndarray, weights: np.ndarray) -> 
   return Pose(rotation, np.concatenate([flat, (DISTANCE - depth - middle[:, 2])[:, None]], 1))
 
 
-def _fit_person(model, points, scores, iterations: int = 6) -> tuple[np.ndarray, np.ndarray]:
-  """Identity [I] and landmark offsets [N, 3] from some frames; poses are refitted on the way."""
+def _fit_shape(model, points, scores, iterations: int = 6) -> Shape:
+  """The shape from some frames; poses are refitted on the way."""
   identity = np.zeros(len(model.identity), np.float32)
   weights = _SCORE_GAIN * scores
   pose = initial_pose(model.mean, points, landmark_weights(model))
@@ -114,7 +146,7 @@ def _fit_person(model, points, scores, iterations: int = 6) -> tuple[np.ndarray,
     pose, weights = _step(model, neutral, pose, weights, points, scores, _MEAN_PRIOR)
     identity = _identity_step(model, identity, pose, weights, points)
   neutral = model.neutral(identity)
-  return identity, _mean_offset(model, neutral, pose, weights, points)
+  return Shape(identity, _mean_offset(model, neutral, pose, weights, points))
 
 
 def _mean_offset(model, neutral, pose, weights, points) -> np.ndarray:
@@ -132,7 +164,7 @@ def _identity_step(model, identity, pose, weights, points) -> np.ndarray:
   placed, residual, scale = _residuals(model, neutral, pose, weights, points)
   free = _pose_jacobian(placed, pose, scale)
   shared = _shape_jacobian(model.identity, placed, pose, scale)
-  hessian, gradient, _ = _eliminate(free, shared, residual)
+  hessian, gradient, _ = eliminate(free, shared, residual)
   hessian, gradient = hessian.mean(0), gradient.mean(0)
   ridge = _IDENTITY_PRIOR**2 * len(neutral)
   step = np.linalg.solve(
@@ -148,14 +180,14 @@ def _step(
   placed, residual, scale = _residuals(model, neutral, pose, weights, points)
   free = _pose_jacobian(placed, pose, scale)
   shape = _shape_jacobian(model.expression, placed, pose, scale)
-  hessian, gradient, back = _eliminate(free, shape, residual)
+  hessian, gradient, back = eliminate(free, shape, residual)
   ridge = np.full(hessian.shape[-1], prior**2 * len(neutral), np.float32)
   ridge[_BLINK] *= _BLINK_TRUST
   hessian = hessian + np.diag(ridge)
   # The quadratic in the weights themselves: H w = H w0 + g, w in 0..1.
   target = np.einsum('tij,tj->ti', hessian, weights) + gradient
   target += ridge * (_SCORE_GAIN * scores - weights)
-  solution = _bounded_solve(hessian, target, weights)
+  solution = bounded_solve(hessian, target, weights)
   move = back(solution - weights)
   rotation = rotation_of(move[:, :3]) @ pose.rotation
   return Pose(rotation, pose.translation + move[:, 3:]), solution
@@ -199,40 +231,6 @@ def _camera_jacobian(placed, scale) -> np.ndarray:
   zero = np.zeros_like(gain)
   x, y = gain * placed[..., 0] / depth, gain * placed[..., 1] / depth
   return np.stack([gain, zero, x, zero, gain, y], -1).reshape(*gain.shape, 2, 3)
-
-
-def _eliminate(free, kept, residual):
-  """Normal equations of `kept` after the best `free` was put in (Schur complement), per frame.
-
-  Returns:
-    the matrix [T, C, C], the right side [T, C], and a function from a step of `kept` [T, C] to
-    the best step of `free` [T, 6].
-  """
-  free_t, kept_t = free.transpose(0, 2, 1), kept.transpose(0, 2, 1)
-  inverse = np.linalg.inv(free_t @ free + 1e-6 * np.eye(free.shape[-1], dtype=free.dtype))
-  cross = free_t @ kept  # [T, 6, C]
-  free_right = np.einsum('tpn,tn->tp', free_t, residual)
-  towards = inverse @ cross
-  hessian = kept_t @ kept - cross.transpose(0, 2, 1) @ towards
-  gradient = np.einsum('tcn,tn->tc', kept_t, residual)
-  gradient -= np.einsum('tpc,tp->tc', towards, free_right)
-
-  def back(step):
-    return np.einsum('tpq,tq->tp', inverse, free_right) - np.einsum('tpc,tc->tp', towards, step)
-
-  return hessian, gradient, back
-
-
-def _bounded_solve(hessian, target, start, sweeps: int = 12) -> np.ndarray:
-  """Minimises w H w / 2 - target w over 0 <= w <= 1 by coordinate descent, for all frames."""
-  weights = np.clip(start, 0, 1)
-  rows = np.ascontiguousarray(hessian.transpose(1, 0, 2))  # [C, T, C]
-  diagonal = np.einsum('tcc->ct', hessian)
-  for _ in range(sweeps):
-    for c, row in enumerate(rows):
-      slack = target[:, c] - np.einsum('tc,tc->t', row, weights)
-      weights[:, c] = np.clip(weights[:, c] + slack / diagonal[c], 0, 1)
-  return weights
 
 
 def landmarks(model: LandmarkModel, identity, blendshapes, motion) -> np.ndarray:

@@ -66,7 +66,8 @@ class Ingested(NamedTuple):
   """A clip that was taken.
 
   `record` follows schema.RECORD without pictures; `facts` go to the report; `crop` and `start`
-  say where the pictures are; `landmarks` [T, 478, 2] are the fitted head's, in crop units.
+  say where the pictures are; `landmarks` [T, 478, 2] are the fitted head's, in crop units; `wave`
+  [S] is the sound of these frames, the lag corrected.
   """
 
   source: ClipSource
@@ -75,6 +76,17 @@ class Ingested(NamedTuple):
   crop: tracking.Crop
   start: int
   landmarks: np.ndarray
+  wave: np.ndarray
+
+
+class Sighting(NamedTuple):
+  """A clip whose face was followed, before anything is fitted."""
+
+  source: ClipSource
+  wave: np.ndarray  # [S] of the whole file; empty where it cannot be heard
+  unheard: Rejected | None  # why not
+  track: tracking.Track
+  crop: tracking.Crop
 
 
 def ingest(source: ClipSource, tools: Tools) -> Ingested:
@@ -83,75 +95,56 @@ def ingest(source: ClipSource, tools: Tools) -> Ingested:
   Raises:
     Rejected: with the reason.
   """
-  if source.truth_path is not None and source.dataset == 'procedural':
-    return _from_truth(source, tools)
+  return understand(see(source, tools), tools)
+
+
+def see(source: ClipSource, tools: Tools) -> Sighting:
+  """Hears and follows the face of a clip. Raises Rejected."""
   wave, unheard = _heard(source)
   track = _track(source, tools.landmarker)
   if not unheard:
     _check_lengths(len(wave) / schema.SAMPLE_RATE, track.total / schema.FRAME_RATE)
-  crop = tracking.place(tools.model, track)
-  fit = tracking.fit_track(tools.model, track, crop)
+  return Sighting(source, wave, unheard, track, tracking.place(tools.model, track))
+
+
+def understand(sighting: Sighting, tools: Tools, shape: fitting.Shape | None = None) -> Ingested:
+  """Fits the head to what was seen; `shape` where the person is known. Raises Rejected."""
+  source, wave, unheard, track, crop = sighting
+  fit = tracking.fit_track(tools.model, track, crop, shape)
   error = float(fit.error.mean())
   _check_fit(fit, error)
-  facts = _facts(source, len(track.valid)) | _track_facts(track, crop, error)
+  facts = clip_facts(source, len(track.valid)) | _track_facts(track, crop, error)
   if unheard:
-    unheard.seen = Ingested(source, _coefficients(fit), facts, crop, track.start, fit.landmarks)
+    unheard.seen = Ingested(
+      source, _coefficients(fit), facts, crop, track.start, fit.landmarks, wave
+    )
     raise unheard
   lag = lags.estimate(wave, lags.lip_opening(track.landmarks, track.valid), track.start)
   first = track.start * schema.SAMPLES_PER_FRAME + round(lag.seconds * schema.SAMPLE_RATE)
-  wave, frames = _aligned(wave, first, len(track.valid))
+  wave, frames = aligned(wave, first, len(track.valid))
   record = _coefficients(fit) | {'valid': track.valid.astype(np.float32)}
   record = {k: v if k == 'identity' else v[:frames] for k, v in record.items()}
-  record |= _record(source, tools.encoder, wave, frames, lag.seconds)
-  facts |= _facts(source, frames) | {
+  record |= new_record(source, tools.encoder, wave, frames, lag.seconds)
+  facts |= clip_facts(source, frames) | {
     'audio_lag': round(lag.seconds, 3),
     'audio_lag_found': round(lag.best, 3),
     'audio_lag_correlation': [round(lag.at_best, 3), round(lag.at_zero, 3)],
   }
-  return Ingested(source, record, facts, crop, track.start, fit.landmarks[:frames])
-
-
-def _from_truth(source: ClipSource, tools: Tools) -> Ingested:
-  """A clip of the built-in corpus: the truth beside it instead of tracking."""
-  assert source.truth_path is not None, 'only for the built-in corpus'
-  wave = _sound(source)
-  try:
-    with np.load(source.truth_path, allow_pickle=False) as truth:
-      expression, motion = truth['expression'], truth['motion']
-      identity = truth['identity']
-      split = str(truth['split'])
-  except (OSError, ValueError, KeyError) as error:
-    raise Rejected('bad_truth', f'{source.truth_path.name}: {error}') from None
-  frames = schema.frame_count(len(wave))
-  if abs(len(expression) - frames) > 1:
-    raise Rejected('bad_truth', f'{len(expression)} frames of truth for {frames} of sound')
-  wave, frames = _aligned(wave, 0, len(expression))
-  record = _record(source, tools.encoder, wave, frames, 0.0)
-  record |= {
-    'expression': expression[:frames].astype(np.float32),
-    'motion': motion[:frames].astype(np.float32),
-    'identity': identity.astype(np.float32),
-    'valid': np.ones(frames, np.float32),
-  }
-  shape = _picture_shape(source)
-  crop = tracking.Crop(np.array([shape[1] / 2, shape[0] / 2]), float(min(shape)))
-  points = _truth_landmarks(tools.model, record)
-  source = source._replace(split=split)
-  facts = _facts(source, frames) | {'landmark_error': 0.0, 'audio_lag': 0.0, 'notes': []}
-  return Ingested(source, record, facts, crop, 0, points)
+  return Ingested(source, record, facts, crop, track.start, fit.landmarks[:frames], wave)
 
 
 def _heard(source: ClipSource) -> tuple[np.ndarray, Rejected | None]:
   """The sound, or why there is none."""
   try:
-    return _sound(source), None
+    return sound(source), None
   except Rejected as why:
     if why.code == 'damaged_video':
       raise
     return np.zeros(0, np.float32), why
 
 
-def _sound(source: ClipSource) -> np.ndarray:
+def sound(source: ClipSource) -> np.ndarray:
+  """The samples [S] of a clip. Raises Rejected where there are none that can be used."""
   path = source.audio_path or source.video_path
   try:
     wave = audio.read(path)
@@ -206,7 +199,7 @@ def _check_fit(fit: fitting.Fit, error: float) -> None:
     raise Rejected('bad_fit', f'{error:.1%} of the outer-eye distance')
 
 
-def _aligned(wave: np.ndarray, first: int, frames: int) -> tuple[np.ndarray, int]:
+def aligned(wave: np.ndarray, first: int, frames: int) -> tuple[np.ndarray, int]:
   """Sound from sample `first` on (silence where that is before the start), and T that fits both."""
   wave = np.pad(wave, (max(-first, 0), 0))[max(first, 0) :]
   wave = wave[: frames * schema.SAMPLES_PER_FRAME]
@@ -216,7 +209,10 @@ def _aligned(wave: np.ndarray, first: int, frames: int) -> tuple[np.ndarray, int
   return wave, frames
 
 
-def _record(source: ClipSource, encoder: str, wave: np.ndarray, frames: int, lag: float) -> dict:
+def new_record(
+  source: ClipSource, encoder: str, wave: np.ndarray, frames: int, lag: float
+) -> dict[str, Any]:
+  """What a record says besides coefficients: names, and the features of the sound `wave`."""
   opened = speech.open(encoder)
   features = opened.encode(wave)
   assert len(features) == frames * schema.SPEECH_PER_FRAME
@@ -252,7 +248,8 @@ def _track_facts(track: tracking.Track, crop: tracking.Crop, error: float) -> di
   }
 
 
-def _facts(source: ClipSource, frames: int) -> dict[str, Any]:
+def clip_facts(source: ClipSource, frames: int) -> dict[str, Any]:
+  """What the report says of any clip."""
   return {
     'id': source.id,
     'subject': source.subject,
@@ -274,17 +271,3 @@ def _notes(track: tracking.Track, crop: tracking.Crop) -> list[str]:
   if crop.head_width < 64:
     notes.append('a small face: fine for motion, coarse for lips')
   return notes
-
-
-def _picture_shape(source: ClipSource) -> tuple[int, int]:
-  try:
-    return next(iter(video.stream(source.video_path))).shape[:2]
-  except (InputError, StopIteration) as error:
-    raise Rejected('damaged_video', str(error)) from None
-
-
-def _truth_landmarks(model: LandmarkModel, record: dict) -> np.ndarray:
-  at = schema.BLINKS[0]
-  blink = record['motion'][:, schema.BLINK]
-  weights = np.concatenate([record['expression'][:, :at], blink, record['expression'][:, at:]], 1)
-  return fitting.landmarks(model, record['identity'], weights, record['motion'])

@@ -27,7 +27,7 @@ from gmtalker_jax.io import files, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
-from . import build, contact_sheet, ingest, report, sources
+from . import build, contact_sheet, ingest, report, sources, truth
 from .landmarker import Landmarker
 
 CONTACT_SHEET = 'contact_sheet.jpg'
@@ -170,7 +170,8 @@ def _in_order(pool: futures.Executor, tasks: list[Task]) -> Iterator[Done]:
 def work_on(task: Task) -> Done:
   """One clip: ingests it and spools its record and its pictures."""
   try:
-    clip = ingest.ingest(task.source, _tools(task.encoder))
+    read = truth.read if task.source.dataset == 'procedural' else ingest.ingest
+    clip = read(task.source, _tools(task.encoder))
     return Done(clip.source, clip.facts, _spool(task, clip))
   except ingest.Rejected as why:
     clip = why.seen

@@ -107,10 +107,17 @@ def place(model: LandmarkModel, track: Track) -> Crop:
   return crop
 
 
-def fit_track(model: LandmarkModel, track: Track, crop: Crop) -> fitting.Fit:
+def seen(track: Track, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
+  """What `fit.fit` takes of the valid frames: landmarks [N, 478, 2] in crop units, scores."""
+  return crop.to_units(track.landmarks[track.valid]), track.scores[track.valid]
+
+
+def fit_track(
+  model: LandmarkModel, track: Track, crop: Crop, shape: fitting.Shape | None = None
+) -> fitting.Fit:
   """Fits the valid frames of a track; in between, coefficients are interpolated."""
   valid = np.flatnonzero(track.valid)
-  some = fitting.fit(model, crop.to_units(track.landmarks[valid]), track.scores[valid])
+  some = fitting.fit(model, *seen(track, crop), shape)
 
   def fill(rows: np.ndarray) -> np.ndarray:
     flat = rows.reshape(len(rows), -1)

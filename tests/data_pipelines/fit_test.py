@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data_pipelines import fit as fitting
-from data_pipelines import rigid
+from data_pipelines import least_squares, rigid
 from data_pipelines import track as tracking
 from data_pipelines.landmarker import Landmarker
 from gmtalker_jax.data import schema
@@ -106,7 +106,9 @@ def test_bounded_solve_against_brute_force():
   a = rng.normal(size=(3, 8, 5)).astype(np.float32)
   hessian = a.transpose(0, 2, 1) @ a + 0.1 * np.eye(5, dtype=np.float32)
   target = 4 * rng.normal(size=(3, 5)).astype(np.float32)
-  weights = fitting._bounded_solve(hessian, target, np.full((3, 5), 0.5, np.float32), sweeps=200)
+  weights = least_squares.bounded_solve(
+    hessian, target, np.full((3, 5), 0.5, np.float32), sweeps=200
+  )
   gradient = np.einsum('tij,tj->ti', hessian, weights) - target
   # Karush-Kuhn-Tucker: no slope inside, outward slopes on the bounds.
   inside = (weights > 0) & (weights < 1)

@@ -87,7 +87,8 @@ def prepare(
     InputError: an unknown kind, encoder or subject, a folder without clips, an `out` that exists.
   """
   src, out = Path(src), Path(out)
-  _check(kind, out, size, overwrite)
+  check_choice('kind', kind, sources.KINDS)
+  check_out(out, size, overwrite)
   speech.open(encoder)
   clips, problems = sources.KINDS[kind](src)
   _check_subject(with_frames, clips)
@@ -171,8 +172,8 @@ def work_on(task: Task) -> Done:
   """One clip: ingests it and spools its record and its pictures."""
   try:
     read = truth.read if task.source.dataset == 'procedural' else ingest.ingest
-    clip = read(task.source, _tools(task.encoder))
-    return Done(clip.source, clip.facts, _spool(task, clip))
+    clip = read(task.source, tools(task.encoder))
+    return Done(clip.source, clip.facts, spool(task, clip))
   except ingest.Rejected as why:
     clip = why.seen
     if clip is None:
@@ -182,7 +183,8 @@ def work_on(task: Task) -> Done:
 
 
 @functools.cache
-def _tools(encoder: str) -> ingest.Tools:
+def tools(encoder: str) -> ingest.Tools:
+  """What ingesting needs; made once per process."""
   model = LandmarkModel.of(_head())
   return ingest.Tools(Landmarker(), model, encoder)
 
@@ -192,7 +194,7 @@ def _head():
   return load_head()
 
 
-def _spool(task: Task, clip: ingest.Ingested) -> contact_sheet.Strip:
+def spool(task: Task, clip: ingest.Ingested) -> contact_sheet.Strip:
   """Writes the record, and the pictures if they are kept."""
   record, lengths = dict(clip.record), []
   path = task.spool / f'{clip.source.id}.npz'
@@ -241,19 +243,25 @@ def _label(clip: ingest.Ingested) -> str:
 def _records(clips: list[sources.ClipSource], spool: Path) -> Iterator[dict[str, Any]]:
   """Records of the spooled clips, one in memory at a time."""
   for clip in clips:
-    path = spool / f'{clip.id}.npz'
-    with np.load(path, allow_pickle=False) as file:
-      record = {name: file[name] for name in file.files}
-    lengths, size = record.pop('jpeg_lengths'), int(record.pop('size'))
-    record = {k: v.item() if v.ndim == 0 and v.dtype.kind == 'U' else v for k, v in record.items()}
-    blob = path.with_suffix('.jpegs').read_bytes()
-    ends = np.cumsum(lengths)
-    record['frames'] = [blob[e - n : e] for e, n in zip(ends, lengths, strict=True)]
-    record['renderings'] = list(_encoded_renderings(record, size)) if size else []
+    record, size = read_spooled(spool / f'{clip.id}.npz')
+    record['renderings'] = list(encoded_renderings(record, size)) if size else []
     yield record
 
 
-def _encoded_renderings(record, size: int) -> Iterator[bytes]:
+def read_spooled(path: Path) -> tuple[dict[str, Any], int]:
+  """A spooled clip: its record without renderings, and the pixels of its pictures."""
+  with np.load(path, allow_pickle=False) as file:
+    record = {name: file[name] for name in file.files}
+  lengths, size = record.pop('jpeg_lengths'), int(record.pop('size'))
+  record = {k: v.item() if v.ndim == 0 and v.dtype.kind == 'U' else v for k, v in record.items()}
+  blob = path.with_suffix('.jpegs').read_bytes()
+  ends = np.cumsum(lengths)
+  record['frames'] = [blob[e - n : e] for e, n in zip(ends, lengths, strict=True)]
+  return record, size
+
+
+def encoded_renderings(record, size: int) -> Iterator[bytes]:
+  """The head of every frame of a record, as PNG."""
   frames = len(record['motion'])
   for start in range(0, frames, _RENDERED_AT_ONCE):
     for picture in _render(record, slice(start, start + _RENDERED_AT_ONCE), size):
@@ -269,8 +277,8 @@ def _render(record, frames, size: int) -> np.ndarray:
   return render.render_frames(_head(), identity, coefficients, size, batch)
 
 
-def _check(kind: str, out: Path, size: int, overwrite: bool) -> None:
-  check_choice('kind', kind, sources.KINDS)
+def check_out(out: Path, size: int, overwrite: bool) -> None:
+  """Raises InputError unless `out` can be written and pictures of `size` kept."""
   if size < 32:
     raise InputError(f'got size {size}, expected at least 32 pixels')
   if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):

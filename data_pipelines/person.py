@@ -26,8 +26,6 @@ from . import track as tracking
 KIND = 'person'
 HELD_OUT = 'held_out.wav'
 SHORTEST = 15.0  # seconds of a person, all videos together
-# Faces of one person, fitted in two videos, differ by less (see `_check_one_person`).
-_ONE_PERSON = 0.05
 
 
 class Piece(NamedTuple):
@@ -90,7 +88,6 @@ def prepare_person(
   seen = [_attempt(ingest.see, clip, clip, tools) for clip in _watched(clips, 'watching', progress)]
   _check_length(seen)
   together = [tracking.seen(sighting.track, sighting.crop) for sighting in seen]
-  _check_one_person(tools.model, clips, together)
   shape = fitting.fit_shape(tools.model, together)
   fitted = [_attempt(ingest.understand, s.source, s, tools, shape) for s in seen]
   with files.replacing_folder(out) as work:
@@ -139,7 +136,7 @@ def _sources(
   found: list[Path] = []
   for video in map(Path, videos):
     if video.is_dir():
-      found += [clip.video_path for clip in sources.folder(video)[0]]
+      found += _of_one_folder(video)
     elif video.is_file():
       found.append(video)
     else:
@@ -160,6 +157,18 @@ def _sources(
   ]  # fmt: skip
 
 
+def _of_one_folder(folder: Path) -> list[Path]:
+  """The videos of a folder; where it has several folders of people, that is said."""
+  clips = sources.folder(folder)[0]
+  people = sorted({clip.subject for clip in clips})
+  if len(people) > 1:
+    raise InputError(
+      f'got {folder} with folders of {len(people)} people ({", ".join(people[:3])}), expected '
+      'videos of one; give the folder of one of them'
+    )
+  return [clip.video_path for clip in clips]
+
+
 def _attempt(verb, clip: sources.ClipSource, *arguments):
   """One video that cannot be used ends it: who filmed it must decide, not a default."""
   try:
@@ -177,28 +186,6 @@ def _check_length(seen: Sequence[ingest.Sighting]) -> None:
       f'got {seconds:.1f} s of a face, expected {SHORTEST:.0f} s or more (a minute is better); '
       'film more, or give more videos of the same person'
     )
-
-
-def _check_one_person(model, clips: Sequence[sources.ClipSource], together) -> None:
-  """The shape of the head tells two people apart: both fitted, the same frames for each."""
-  shapes = [fitting.fit_shape(model, [one]) for one in together]
-  faces = [_at_rest(model, shape) for shape in shapes]
-  for clip, face in zip(clips[1:], faces[1:], strict=True):
-    apart = float(np.linalg.norm(face - faces[0], axis=-1).mean())
-    if apart > _ONE_PERSON:
-      raise InputError(
-        f'got {clips[0].video_path} and {clip.video_path} of two people (their faces differ by '
-        f"{apart:.0%} of the eyes' distance, one person's by less than {_ONE_PERSON:.0%}), "
-        'expected one; make a portrait of each'
-      )
-
-
-def _at_rest(model, shape: fitting.Shape) -> np.ndarray:
-  """Landmarks [N, 3] of a person on the skin, centred, the outer eyes 1 apart."""
-  points = model.neutral(shape.identity) + shape.offset
-  eyes = tracking.names.outer_eye_distance(points)
-  inner = fitting.landmark_weights(model) > 0.5
-  return (points[inner] - points[inner].mean(0)) / eyes
 
 
 def _cut(clips: Sequence[ingest.Ingested]) -> list[Piece]:

@@ -35,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
     help='keep photographs and renderings too (of one person): what the portrait stage needs',
   )  # fmt: skip
   add('--size', type=arguments.count, default=256, help='pixels of kept frames (default 256)')
+  add('--plain', action='store_true', help="render with the head's own skin and light: no likeness")
   add('--workers', type=arguments.count, help='clips at once (default: cores, at most 2)')
   add('--overwrite', action='store_true', help='replace --out if it exists')
   args = parser.read(argv)
@@ -49,6 +50,7 @@ def main(argv: Sequence[str]) -> int:
     encoder=args.encoder or speech.DEFAULT,
     with_frames=args.frames,
     size=args.size,
+    plain=args.plain,
     workers=args.workers,
     overwrite=args.overwrite,
   )

@@ -48,6 +48,7 @@ def get_config(variant: str = ''):
     pyramid=0.0,  # L1 over the bands of a pyramid
     pyramid_levels=4,
     perceptual=0.0,  # LPIPS; 0.03 is a usual weight
+    perceptual_crop=0,  # pixels of a random square that it sees; 0 = the whole picture
     adversarial=1.0,
     r1=10.0,
     r1_every=16,

@@ -1,12 +1,10 @@
-"""Records on disk: a TFDS builder (ArrayRecord, no TensorFlow), statistics and a manifest.
+"""Records on disk: a TFDS dataset (ArrayRecord, no TensorFlow), statistics and a manifest.
 
 Everything is written into a hidden directory beside the target and renamed when it is whole, so a
 reader never sees half a dataset.
 """
 
-import contextlib
 import hashlib
-import io
 import itertools
 import shutil
 import tempfile
@@ -25,6 +23,8 @@ from gmtalker_jax.io import files
 from gmtalker_jax.io import people as people_json
 
 Examples = Iterable[Mapping[str, Any]]
+VERSION = '1.0.0'
+_SHARD = 256_000_000  # bytes of a file, about
 
 
 def write_records(
@@ -33,7 +33,7 @@ def write_records(
   dataset: str,
   *,
   people: Mapping[str, Person] = MappingProxyType({}),
-  shards: int | None = None,
+  per_shard: int | None = None,
 ) -> Path:
   """Writes records and returns their directory, `out/records`.
 
@@ -44,7 +44,7 @@ def write_records(
     out: an existing or new directory. Older records in it are replaced in one rename.
     dataset: a name for people, kept in the manifest.
     people: subject -> the person that the renderings of that subject show; none for plain ones.
-    shards: files per split; None leaves it to TFDS, which goes by size.
+    per_shard: records of a file; None goes by the size of the first record.
 
   Raises:
     InputError: a record breaks the contract, two records share an id, or 'train' is empty.
@@ -59,10 +59,9 @@ def write_records(
       name: meter.watch(_checked(records, first, ids), name == 'train')
       for name, records in splits.items()
     }
-    builder = Records(splits=splits, first=first, data_dir=work)
-    config = tfds.download.DownloadConfig(num_shards=shards, manual_dir=out)
-    _prepare(builder, config)
-    whole = Path(builder.data_dir)
+    whole = work / source.DIRECTORY
+    whole.mkdir()
+    _write(splits, first, whole, per_shard or max(1, _SHARD // max(_bytes(first), 1)))
     files.write_json(whole / 'statistics.json', meter.statistics.to_json())
     if people:
       known = {subject: people_json.to_json(person) for subject, person in sorted(people.items())}
@@ -72,27 +71,6 @@ def write_records(
     return out / source.DIRECTORY
   finally:
     shutil.rmtree(work, ignore_errors=True)
-
-
-class Records(tfds.core.GeneratorBasedBuilder):
-  """Talking heads: one record is one clip (data/schema.py)."""
-
-  VERSION = tfds.core.Version('1.0.0')
-
-  def __init__(self, *, splits: Mapping[str, Examples], first: Mapping[str, Any], data_dir: Path):
-    self._examples, self._first = splits, first
-    super().__init__(data_dir=data_dir, file_format='array_record')
-
-  def _info(self) -> tfds.core.DatasetInfo:
-    return self.dataset_info_from_configs(features=features(self._first))
-
-  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
-    del dl_manager  # nothing is downloaded
-    return {name: self._generate_examples(records) for name, records in self._examples.items()}
-
-  def _generate_examples(self, records: Examples) -> Iterator[tuple[str, dict[str, Any]]]:
-    for record in records:
-      yield record['id'], dict(record)
 
 
 def features(first: Mapping[str, Any]) -> tfds.features.FeaturesDict:
@@ -209,15 +187,27 @@ class _Meter:
       yield record
 
 
-def _prepare(builder: Records, config: tfds.download.DownloadConfig) -> None:
-  tfds.disable_progress_bar()  # `prepare` shows its own, by clip
-  try:
-    with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces itself there
-      builder.download_and_prepare(download_config=config, file_format='array_record')
-  except AssertionError as e:  # TFDS has no type of its own for this
-    if 'number_of_shards' not in str(e):
-      raise
-    raise InputError(f'got more shards than records ({e}), expected fewer; lower `shards`') from e
+def _write(
+  splits: Mapping[str, Iterator], first: Mapping[str, Any], folder: Path, per_shard: int
+) -> None:
+  """Writes record after record. TFDS's own builders sort a split, which they hold in memory or,
+  beyond a gigabyte, need TensorFlow for."""
+  identity = tfds.core.DatasetIdentity('records', VERSION, data_dir=str(folder), module_name='')
+  info = tfds.core.DatasetInfo(builder=identity, features=features(first))
+  writer = tfds.core.SequentialWriter(info, per_shard, file_format='array_record')
+  writer.initialize_splits(list(splits))
+  for name, records in splits.items():
+    for record in records:
+      writer.add_examples({name: [record]})
+  writer.close_all()
+
+
+def _bytes(record: Mapping[str, Any]) -> int:
+  """About how much a record takes."""
+  return sum(
+    sum(map(len, value)) if isinstance(value, list) else np.asarray(value).nbytes
+    for value in record.values()
+  )
 
 
 def _write_manifest(path: Path, dataset: str, subjects: set[str]) -> None:

@@ -28,12 +28,12 @@ from gmtalker_jax.io import files, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
-from . import build, contact_sheet, ingest, likeness, report, sources, spooled, truth
+from . import build, contact_sheet, ingest, report, sources, spooled, truth
 from .landmarker import Landmarker
 
 CONTACT_SHEET = 'contact_sheet.jpg'
 _RENDERED_AT_ONCE = 64  # frames: bounds the memory
-_PLAIN = Person.plain(np.zeros(0, np.float32))  # each clip has an identity of its own
+PLAIN = Person.plain(np.zeros(0, np.float32))  # each clip has an identity of its own
 _BEGUN_AT_ONCE = 32  # clips, more than workers: a long one does not make the others wait
 
 
@@ -90,7 +90,8 @@ def prepare(
     InputError: an unknown kind, encoder or subject, a folder without clips, an `out` that exists.
   """
   src, out = Path(src), Path(out)
-  _check(kind, out, size, overwrite)
+  check_choice('kind', kind, sources.KINDS)
+  check_out(out, size, overwrite)
   speech.open(encoder)
   clips, problems = sources.KINDS[kind](src)
   _check_subject(with_frames, clips)
@@ -179,8 +180,8 @@ def work_on(task: Task) -> Done:
   """One clip: ingests it and spools its record and its pictures."""
   try:
     read = truth.read if task.source.dataset == 'procedural' else ingest.ingest
-    clip = read(task.source, _tools(task.encoder))
-    return Done(clip.source, clip.facts, _spool(task, clip))
+    clip = read(task.source, tools(task.encoder))
+    return Done(clip.source, clip.facts, spool(task, clip))
   except ingest.Rejected as why:
     clip = why.seen
     if clip is None:
@@ -190,7 +191,8 @@ def work_on(task: Task) -> Done:
 
 
 @functools.cache
-def _tools(encoder: str) -> ingest.Tools:
+def tools(encoder: str) -> ingest.Tools:
+  """What ingesting needs; made once per process."""
   model = LandmarkModel.of(_head())
   return ingest.Tools(Landmarker(), model, encoder)
 
@@ -200,7 +202,7 @@ def _head():
   return load_head()
 
 
-def _spool(task: Task, clip: ingest.Ingested) -> contact_sheet.Strip:
+def spool(task: Task, clip: ingest.Ingested) -> contact_sheet.Strip:
   """Writes the record, and the pictures if they are kept."""
   with spooled.writing(task.spool / clip.source.id, clip.record, task.size) as keep:
 
@@ -246,24 +248,24 @@ def _records(
   """Records of the spooled clips, one in memory at a time."""
   for clip in clips:
     record, size = spooled.read(spool / clip.id)
-    person = people.get(clip.subject, _PLAIN)
-    record['renderings'] = list(_encoded_renderings(record, size, person)) if size else []
+    person = people.get(clip.subject, PLAIN)
+    record['renderings'] = list(encoded_renderings(record, size, person)) if size else []
     yield record
 
 
 def _people(clips: list[sources.ClipSource], spool: Path) -> dict[str, Person]:
   """The likeness of every subject whose frames are kept, from the clips for training."""
-  people = {}
+  found = {}
   for subject in sorted({clip.subject for clip in clips}):
-    mine = [spool / c.id for c in clips if c.subject == subject and c.split == 'train']
-    shots = spooled.shots(mine, likeness.SHOTS)
-    if shots:
-      identity = np.mean([shot.identity for shot in shots], 0)
-      people[subject] = likeness.fit(_head(), identity, shots)
-  return people
+    mine = [
+      (spool / c.id, slice(None)) for c in clips if (c.subject, c.split) == (subject, 'train')
+    ]
+    found[subject] = spooled.person(_head(), mine)
+  return {subject: person for subject, person in found.items() if person}
 
 
-def _encoded_renderings(record, size: int, person: Person) -> Iterator[bytes]:
+def encoded_renderings(record, size: int, person: Person) -> Iterator[bytes]:
+  """The head of every frame of a record with the skin and light of a person, as PNG."""
   frames = len(record['motion'])
   for start in range(0, frames, _RENDERED_AT_ONCE):
     for picture in _render(record, slice(start, start + _RENDERED_AT_ONCE), size, person):
@@ -272,15 +274,15 @@ def _encoded_renderings(record, size: int, person: Person) -> Iterator[bytes]:
       yield png.tobytes()
 
 
-def _render(record, frames, size: int, person: Person = _PLAIN) -> np.ndarray:
+def _render(record, frames, size: int, person: Person = PLAIN) -> np.ndarray:
   coefficients = Coefficients(record['expression'][frames], record['motion'][frames])
   batch = min(16, len(coefficients.motion))
   own = dataclasses.replace(person, identity=record['identity'])  # what its coefficients fit
   return render.render_frames(_head(), own, coefficients, size, batch)
 
 
-def _check(kind: str, out: Path, size: int, overwrite: bool) -> None:
-  check_choice('kind', kind, sources.KINDS)
+def check_out(out: Path, size: int, overwrite: bool) -> None:
+  """Raises InputError unless `out` can be written and pictures of `size` kept."""
   if size < 32:
     raise InputError(f'got size {size}, expected at least 32 pixels')
   if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):

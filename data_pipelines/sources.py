@@ -106,9 +106,25 @@ def folder(folder: str | Path) -> Listing:
     subject = relative.parent.name or folder.name
     name = _safe('_'.join(relative.with_suffix('').parts))
     split = 'test' if _hash_share(name) < _TEST_SHARE else 'train'
-    sound = _beside(video, AUDIO_SUFFIXES)
+    sound = sound_beside(video)
     clips.append(ClipSource(name, 'folder', subject, '', 0, 'front', split, video, sound))
   return _found(clips, [], folder, f'videos ({" ".join(VIDEO_SUFFIXES)})')
+
+
+def sound_beside(video: Path) -> Path | None:
+  """The sound file of a video that comes without its own; None where there is none."""
+  return _beside(video, AUDIO_SUFFIXES)
+
+
+def unique_ids(videos: Iterable[Path]) -> list[str]:
+  """An id for each file, of its name; a number where a name comes again."""
+  seen: Counter[str] = Counter()
+  ids = []
+  for video in videos:
+    name = _safe(video.stem)
+    seen[name] += 1
+    ids.append(name if seen[name] == 1 else f'{name}-{seen[name]}')
+  return ids
 
 
 def procedural(folder: str | Path) -> Listing:

@@ -8,8 +8,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from gmtalker_jax.face.morphable import Head
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.types import Coefficients
 
+from . import likeness
 from .likeness import Shot
 
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
@@ -51,18 +54,26 @@ def read(path: Path) -> tuple[dict[str, Any], int]:
   return record, size
 
 
-def shots(paths: Sequence[Path], count: int) -> list[Shot]:
-  """At most `count` tracked frames with photographs, spread evenly over the clips at `paths`."""
-  with_pictures = [p for p in paths if _jpegs(p).stat().st_size]
-  tracked = [_tracked(path) for path in with_pictures]
-  places = [(i, at) for i, frames in enumerate(tracked) for at in frames]
+def person(head: Head, parts: Sequence[tuple[Path, slice]]) -> Person | None:
+  """The person of clips, of each of which some frames are looked at; None without photographs."""
+  seen = shots(parts, likeness.SHOTS)
+  if not seen:
+    return None
+  return likeness.fit(head, np.mean([shot.identity for shot in seen], 0), seen)
+
+
+def shots(parts: Sequence[tuple[Path, slice]], count: int) -> list[Shot]:
+  """At most `count` tracked frames with photographs, spread evenly over parts of clips."""
+  pictured = [(path, frames) for path, frames in parts if _jpegs(path).stat().st_size]
+  places = [(i, at) for i, part in enumerate(pictured) for at in _tracked(*part)]
   if not places:
     return []
   chosen = [places[k] for k in np.unique(np.linspace(0, len(places) - 1, count).astype(int))]
   found: list[Shot] = []
-  for i, path in enumerate(with_pictures):
-    record, _ = read(path)
-    found += [_shot(record, at) for clip, at in chosen if clip == i]
+  for i, (path, _) in enumerate(pictured):
+    mine = [at for part, at in chosen if part == i]
+    record = read(path)[0] if mine else {}
+    found += [_shot(record, at) for at in mine]
   return found
 
 
@@ -73,9 +84,11 @@ def _shot(record: Mapping[str, Any], at: int) -> Shot:
   return Shot(np.ascontiguousarray(picture[..., ::-1]), coefficients, record['identity'])
 
 
-def _tracked(path: Path) -> np.ndarray:
+def _tracked(path: Path, frames: slice) -> np.ndarray:
   with np.load(_npz(path), allow_pickle=False) as file:
-    return np.flatnonzero(file['valid'] > 0)
+    valid = file['valid'] > 0
+  among = np.arange(len(valid))[frames]
+  return among[valid[among]]
 
 
 def _npz(path: Path) -> Path:

@@ -15,7 +15,7 @@ def write(folder, encoder: str, clips: int = 8, frames: int = 12, size: int = 64
     split: [_record(rng, split, i, encoder, frames, size) for i in range(clips)]
     for split in ('train', 'test')
   }
-  return str(build.write_records(splits, folder, 'procedural', shards=1))
+  return str(build.write_records(splits, folder, 'procedural'))
 
 
 def _record(rng, split, i, encoder, frames, size):

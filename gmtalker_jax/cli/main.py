@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
   'demo': 'everything below on a small corpus, and a report: start here',
+  'person': 'from videos of somebody to their talking portrait, and a page about it',
   'speak': 'sound in, talking portrait out',
   'voice': 'make a wav: an invented person says a text',
   'corpus': 'make the built-in corpus of invented people (video, sound, truth)',
@@ -17,6 +18,7 @@ COMMANDS = {
   'train': 'train one of the three generators',
   'bundle': 'pack three trained generators into a talker directory',
   'evaluate': 'measure a talker against held-out records',
+  'reenact': 'paint recorded clips anew, beside their photographs',
   'doctor': 'check this machine and this installation',
 }
 EXAMPLES = """\

@@ -1,8 +1,9 @@
 """The steps of the demo: which commands, in which order, with which numbers."""
 
-import shlex
 from pathlib import Path
 from typing import NamedTuple
+
+from gmtalker_jax.cli.course import Step
 
 STAR = 'W001'  # the first invented person, see data_pipelines/procedural/people.py
 TEXT = (
@@ -39,18 +40,6 @@ PRESETS = {
     3,
   ),
 }
-
-
-class Step(NamedTuple):
-  """One command. `arguments` follow `gmtalker`; paths are inside the demo's folder."""
-
-  name: str
-  arguments: tuple[str, ...]
-
-  @property
-  def command(self) -> str:
-    """As one would type it."""
-    return shlex.join(('gmtalker', *self.arguments))
 
 
 def steps(out: Path, preset: Preset, builtin: bool) -> list[Step]:

@@ -4,22 +4,26 @@ kinds:
   mead        SRC/ID/video/VIEW/EMOTION/level_N/NNN.mp4 with SRC/ID/audio/EMOTION/level_N/NNN.m4a
   lrs3        SRC/{pretrain,trainval,test}/ID/NNNNN.mp4
   folder      any folder of talking videos
+  person      one or more videos of one person, cut at pauses, the end held out; with frames
   procedural  what `gmtalker corpus` made (reads the known truth instead of tracking)
 
 examples:
   gmtalker prepare mead MEAD --out records/mead
   gmtalker prepare folder my_videos --out records/me --frames
+  gmtalker prepare person me.mp4 --out records/me --size 128
   gmtalker prepare procedural corpus/mead --out records/star --frames W001
 
-Clips that cannot be used get a reason in OUT/report.json; nothing stops. OUT/contact_sheet.jpg
+Clips that cannot be used get a reason in OUT/report.json; nothing stops (a person's video is
+refused instead). OUT/contact_sheet.jpg
 shows the fitted head over the frames.
 """
 
 from collections.abc import Sequence
 
 from gmtalker_jax.cli import arguments, extras, shipped
+from gmtalker_jax.core.errors import InputError
 
-KINDS = ('mead', 'lrs3', 'folder', 'procedural')
+KINDS = ('mead', 'lrs3', 'folder', 'procedural', 'person')
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
   parser = arguments.Parser('prepare', __doc__)
   add = parser.add_argument
   add('kind', choices=KINDS, help='how the folder is laid out')
-  add('source', metavar='SRC')
+  add('source', metavar='SRC', nargs='+', help='a folder; for a person also video files')
   add('--out', required=True, metavar='DIR', help='records, report.json, contact_sheet.jpg')
   add('--encoder', metavar='NAME', help='speech: logmel, embedding or logmel+embedding (default)')
   add(
@@ -36,6 +40,8 @@ def main(argv: Sequence[str]) -> int:
   )  # fmt: skip
   add('--size', type=arguments.count, default=256, help='pixels of kept frames (default 256)')
   add('--plain', action='store_true', help="render with the head's own skin and light: no likeness")
+  add('--name', default='', help='of a person (default: that of the first video)')
+  add('--emotions', metavar='CSV', help='of a person: lines VIDEO,EMOTION where it is known')
   add('--workers', type=arguments.count, help='clips at once (default: cores, at most 2)')
   add('--overwrite', action='store_true', help='replace --out if it exists')
   args = parser.read(argv)
@@ -43,17 +49,41 @@ def main(argv: Sequence[str]) -> int:
 
   from gmtalker_jax import speech
 
-  report = shipped.module('data_pipelines.prepare').prepare(
+  encoder = args.encoder or speech.DEFAULT
+  report = _person(args, encoder) if args.kind == 'person' else _folder(args, encoder)
+  print(shipped.module('data_pipelines.report').summary(report))
+  print(f'details: {args.out}/report.json and {args.out}/contact_sheet.jpg')
+  return 0
+
+
+def _folder(args, encoder: str):
+  if len(args.source) > 1 or args.name or args.emotions:
+    raise InputError(
+      f'got {len(args.source)} sources, --name {args.name!r}, --emotions {args.emotions!r} for the '
+      f"kind {args.kind!r}, expected one folder alone; the kind 'person' takes the others"
+    )
+  return shipped.module('data_pipelines.prepare').prepare(
     args.kind,
-    args.source,
+    args.source[0],
     args.out,
-    encoder=args.encoder or speech.DEFAULT,
+    encoder=encoder,
     with_frames=args.frames,
     size=args.size,
     plain=args.plain,
     workers=args.workers,
     overwrite=args.overwrite,
   )
-  print(shipped.module('data_pipelines.report').summary(report))
-  print(f'details: {args.out}/report.json and {args.out}/contact_sheet.jpg')
-  return 0
+
+
+def _person(args, encoder: str):
+  pipeline = shipped.module('data_pipelines.person')
+  return pipeline.prepare_person(
+    args.source,
+    args.out,
+    name=args.name,
+    encoder=encoder,
+    size=args.size,
+    plain=args.plain,
+    labels=pipeline.read_labels(args.emotions) if args.emotions else None,
+    overwrite=args.overwrite,
+  )

@@ -1,5 +1,7 @@
 """Distances between pictures [B, H, W, C] in -1..1: one number for each example, [B]."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
@@ -24,6 +26,29 @@ def pyramid(image: jax.Array, truth: jax.Array, levels: int = 4) -> jax.Array:
     total += jnp.abs(blocks - means[:, :, None, :, None]).mean((1, 2, 3, 4, 5))
     rest = means
   return total + jnp.abs(rest).mean((1, 2, 3))
+
+
+def crops(key: jax.Array, images: Sequence[jax.Array], size: int) -> list[jax.Array]:
+  """Cuts one random square of each example, the same of all `images` [B, H, W, C].
+
+  Args:
+    key: consumed.
+    images: of one shape.
+    size: pixels of the square; 0, or no less than the picture = the whole picture.
+
+  Returns:
+    [B, size, size, C] of each.
+  """
+  count, height, width = images[0].shape[:3]
+  if not size or size >= min(height, width):
+    return list(images)
+  room = jnp.array([[height - size + 1, width - size + 1]])
+  corners = jax.random.randint(key, (count, 2), 0, room)
+
+  def cut(image: jax.Array, corner: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_slice(image, (*corner, 0), (size, size, image.shape[-1]))
+
+  return [jax.vmap(cut)(image, corners) for image in images]
 
 
 def psnr(image: jax.Array, truth: jax.Array) -> jax.Array:

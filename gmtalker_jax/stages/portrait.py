@@ -25,6 +25,7 @@ class Objective:
   pyramid: float  # L1 over the bands of a pyramid; sharpens cheaply
   pyramid_levels: int
   perceptual: float  # LPIPS on VGG16
+  perceptual_crop: int  # pixels of the random square that it sees of each picture; 0 = all
   adversarial: float  # 0 = no discriminator at all
   r1: float  # gamma
   r1_every: int
@@ -84,13 +85,15 @@ def make(
 
   def generator_phase(params, stats, batch, key, step):
     del stats, step
+    key, crop_key = jax.random.split(key)
     image = paint(params, batch, key)
     terms = {'l1': pictures.absolute(image, batch.image)}
     if objective.pyramid:
       terms['pyramid'] = pictures.pyramid(image, batch.image, objective.pyramid_levels)
     if objective.perceptual:
       assert perceptual is not None  # refused above
-      terms['perceptual'] = distance(perceptual, image, batch.image)
+      crops = pictures.crops(crop_key, (image, batch.image), objective.perceptual_crop)
+      terms['perceptual'] = distance(perceptual, *crops)
     if objective.adversarial:
       terms['adversarial'] = adversarial.generator_loss(judge(params, image, batch))
     metrics = {name: Mean.of(value, batch.mask) for name, value in terms.items()}

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gmtalker_jax.cli import demo, plan
+from gmtalker_jax.cli import course, plan
 from gmtalker_jax.cli.main import main
 
 
@@ -14,7 +14,7 @@ def recorded(monkeypatch):
     ran.append(step.name)
     return (1 if step.name == 'bundle' and ran.count('bundle') == 1 else 0), 2.0
 
-  monkeypatch.setattr(demo, '_run', run)
+  monkeypatch.setattr(course, '_run', run)
   return ran
 
 

@@ -20,7 +20,7 @@ from gmtalker_jax.io import people
 @pytest.fixture(scope='module')
 def records(tmp_path_factory):
   out = tmp_path_factory.mktemp('data')
-  toy_records.write(out, train=9, test=3, size=32, shards=2)
+  toy_records.write(out, train=9, test=3, size=32, per_shard=5)
   return out
 
 
@@ -28,9 +28,9 @@ def by_id(opened):
   return {opened[i]['id']: opened[i] for i in range(len(opened))}
 
 
-@pytest.mark.parametrize('shards', [1, 3])
-def test_every_field_comes_back(tmp_path, shards):
-  toy_records.write(tmp_path, train=7, test=3, size=16, shards=shards)
+@pytest.mark.parametrize('per_shard', [None, 3])
+def test_every_field_comes_back(tmp_path, per_shard):
+  toy_records.write(tmp_path, train=7, test=3, size=16, per_shard=per_shard)
   opened = by_id(source.open_records(tmp_path, 'train'))
   assert len(opened) == 7
   for i in range(7):
@@ -105,7 +105,7 @@ def shard(directory):
 
 @pytest.mark.parametrize('damage', ['truncated', 'empty', 'flipped', 'missing'])
 def test_a_damaged_shard_is_named(tmp_path, damage):
-  toy_records.write(tmp_path, train=5, test=2, size=16, shards=2)
+  toy_records.write(tmp_path, train=5, test=2, size=16, per_shard=3)
   path = shard(tmp_path)
   data = bytearray(path.read_bytes())
   if damage == 'missing':

@@ -1,5 +1,7 @@
 """A long recording is cut where nobody speaks, and its end is held out."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def test_pieces_cover_everything_and_keep_their_lengths(seconds):
   pieces = cuts.at_pauses(wave[: frames * SAMPLES_PER_FRAME - 300], frames)
   assert pieces[0][0] == 0
   assert pieces[-1][1] == frames
-  assert all(a[1] == b[0] for a, b in zip(pieces, pieces[1:], strict=False))
+  assert all(a[1] == b[0] for a, b in itertools.pairwise(pieces))
   lengths = [(stop - start) / FRAME_RATE for start, stop in pieces]
   assert max(lengths) <= cuts.LONGEST
   assert min(lengths) >= min(cuts.SHORTEST, seconds)

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ import tensorflow_datasets as tfds
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source, statistics
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.io import files
+from gmtalker_jax.io import people as people_json
 
 Examples = Iterable[Mapping[str, Any]]
 VERSION = '1.0.0'
@@ -25,7 +28,12 @@ _SHARD = 256_000_000  # bytes of a file, about
 
 
 def write_records(
-  examples: Mapping[str, Examples], out: str | Path, dataset: str, *, per_shard: int | None = None
+  examples: Mapping[str, Examples],
+  out: str | Path,
+  dataset: str,
+  *,
+  people: Mapping[str, Person] = MappingProxyType({}),
+  per_shard: int | None = None,
 ) -> Path:
   """Writes records and returns their directory, `out/records`.
 
@@ -35,6 +43,7 @@ def write_records(
       records is left out; 'train' must have some.
     out: an existing or new directory. Older records in it are replaced in one rename.
     dataset: a name for people, kept in the manifest.
+    people: subject -> the person that the renderings of that subject show; none for plain ones.
     per_shard: records of a file; None goes by the size of the first record.
 
   Raises:
@@ -54,6 +63,9 @@ def write_records(
     whole.mkdir()
     _write(splits, first, whole, per_shard or max(1, _SHARD // max(_bytes(first), 1)))
     files.write_json(whole / 'statistics.json', meter.statistics.to_json())
+    if people:
+      known = {subject: people_json.to_json(person) for subject, person in sorted(people.items())}
+      files.write_json(whole / source.PEOPLE, known)
     _write_manifest(whole, dataset, meter.subjects)
     files.replace_folder(whole, out / source.DIRECTORY)
     return out / source.DIRECTORY

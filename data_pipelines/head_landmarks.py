@@ -18,6 +18,7 @@ from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera, morphable, raster, render
 from gmtalker_jax.face import landmarks as names
 from gmtalker_jax.face.morphable import Head
+from gmtalker_jax.face.person import Person
 
 SIZE = 640
 CAMERA = camera.Camera(focal=1.6 * camera.DEFAULT.focal)
@@ -75,7 +76,8 @@ def look(head: Head, vertices: jax.Array, rotation: jax.Array) -> View:
 @jax.jit
 def _draw(head: Head, vertices: jax.Array):
   projected = camera.project(CAMERA, vertices, SIZE)
-  rgb = render.draw(head, vertices, SIZE, CAMERA).rgb
+  anyone = Person.plain(jnp.zeros(len(head.identity)))
+  rgb = render.draw(head, vertices, anyone, SIZE, CAMERA).rgb
   fragments = raster.rasterize(projected, head.triangles, SIZE)
   return to_bytes(rgb), fragments.triangle, projected
 

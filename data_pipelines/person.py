@@ -17,9 +17,11 @@ from tqdm import tqdm
 from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError, did_you_mean
 from gmtalker_jax.data import schema
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.io import audio, files
+from gmtalker_jax.io.heads import load_head
 
-from . import build, contact_sheet, cuts, ingest, prepare, report, sources
+from . import build, contact_sheet, cuts, ingest, prepare, report, sources, spooled
 from . import fit as fitting
 from . import track as tracking
 
@@ -57,6 +59,7 @@ def prepare_person(
   name: str = '',
   encoder: str = speech.DEFAULT,
   size: int = 256,
+  plain: bool = False,
   labels: Mapping[str, str] | None = None,
   progress: bool = True,
   overwrite: bool = False,
@@ -70,6 +73,7 @@ def prepare_person(
     name: of the person; '' = the name of the first video.
     encoder: speech features, see speech/__init__.py.
     size: pixels of the pictures.
+    plain: render with the head's own skin and light, without a fitted likeness.
     labels: name of a video -> emotion; the others are unknown.
     progress: show bars on stderr.
     overwrite: replace `out` if it exists.
@@ -97,10 +101,13 @@ def prepare_person(
     for clip in _watched(fitted, 'keeping pictures', progress):
       sheet.add(prepare.spool(prepare.Task(clip.source, encoder, size, spool), clip))
     sheet.save(work / prepare.CONTACT_SHEET)
+    likeness = None if plain else _likeness([p for p in pieces if p.split == 'train'], spool)
     splits = {
-      split: _records([p for p in pieces if p.split == split], spool) for split in ('train', 'test')
+      split: _records([p for p in pieces if p.split == split], spool, likeness or prepare.PLAIN)
+      for split in ('train', 'test')
     }
-    build.write_records(splits, work, KIND)
+    people = {clips[0].subject: likeness} if likeness else {}
+    build.write_records(splits, work, KIND, people=people)
     held = [piece.wave for piece in pieces if piece.split == 'test']
     audio.write(work / HELD_OUT, np.concatenate(held))
     shutil.rmtree(spool)
@@ -199,16 +206,22 @@ def _cut(clips: Sequence[ingest.Ingested]) -> list[Piece]:
   return pieces[: len(pieces) - held] + [p._replace(split='test') for p in pieces[-held:] if held]
 
 
-def _records(pieces: Sequence[Piece], spool: Path) -> Iterator[dict[str, Any]]:
+def _likeness(pieces: Sequence[Piece], spool: Path) -> Person | None:
+  """Skin and light, from the pieces for training."""
+  parts = [(spool / piece.clip.source.id, slice(piece.start, piece.stop)) for piece in pieces]
+  return spooled.person(load_head(), parts)
+
+
+def _records(pieces: Sequence[Piece], spool: Path, likeness: Person) -> Iterator[dict[str, Any]]:
   """Records of the pieces; one whole video, without renderings, in memory at a time."""
   whole: dict[str, Any] = {}
   loaded, size = '', 0
   for piece in pieces:
     if piece.clip.source.id != loaded:
       loaded = piece.clip.source.id
-      whole, size = prepare.read_spooled(spool / f'{loaded}.npz')
+      whole, size = spooled.read(spool / loaded)
     record = {name: _part(name, value, piece) for name, value in whole.items()} | {'id': piece.id}
-    yield record | {'renderings': list(prepare.encoded_renderings(record, size))}
+    yield record | {'renderings': list(prepare.encoded_renderings(record, size, likeness))}
 
 
 def _part(name: str, value: Any, piece: Piece) -> Any:

@@ -5,17 +5,17 @@ beside OUT, which is renamed to OUT when everything is in it.
 """
 
 import collections
+import dataclasses
 import functools
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent import futures
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
-import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -23,16 +23,17 @@ from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError, check_choice, did_you_mean
 from gmtalker_jax.face import render
 from gmtalker_jax.face.landmark_model import LandmarkModel
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.io import files, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
-from . import build, contact_sheet, ingest, report, sources, truth
+from . import build, contact_sheet, ingest, report, sources, spooled, truth
 from .landmarker import Landmarker
 
 CONTACT_SHEET = 'contact_sheet.jpg'
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 _RENDERED_AT_ONCE = 64  # frames: bounds the memory
+PLAIN = Person.plain(np.zeros(0, np.float32))  # each clip has an identity of its own
 _BEGUN_AT_ONCE = 32  # clips, more than workers: a long one does not make the others wait
 
 
@@ -63,6 +64,7 @@ def prepare(
   encoder: str = speech.DEFAULT,
   with_frames: bool | str = False,
   size: int = 256,
+  plain: bool = False,
   workers: int | None = None,
   progress: bool = True,
   overwrite: bool = False,
@@ -76,6 +78,7 @@ def prepare(
     encoder: speech features, see speech/__init__.py.
     with_frames: keep photographs and renderings of everyone (True) or of one subject (a name).
     size: pixels of those pictures.
+    plain: render everyone with the head's own skin and light, without a fitted likeness.
     workers: processes; None = as many as there are cores, at most 2.
     progress: show a bar on stderr.
     overwrite: replace `out` if it exists.
@@ -98,7 +101,7 @@ def prepare(
     spool.mkdir()
     tasks = [Task(clip, encoder, keep(clip), spool) for clip in clips]
     done = _collect(_run(tasks, workers or min(2, os.cpu_count() or 1), progress), work)
-    made = _write(kind, src, work, done, problems)
+    made = _write(kind, src, work, done, problems, plain)
     shutil.rmtree(spool)
   return made
 
@@ -114,7 +117,9 @@ def _collect(results: Iterable[Done], work: Path) -> list[Done]:
   return done
 
 
-def _write(kind: str, src: Path, work: Path, done: list[Done], problems) -> dict[str, Any]:
+def _write(
+  kind: str, src: Path, work: Path, done: list[Done], problems, plain: bool
+) -> dict[str, Any]:
   """Writes records and report into `work`."""
   taken = [d for d in done if not d.code]
   clips, note = sources.balanced_splits(d.source for d in taken)
@@ -127,11 +132,14 @@ def _write(kind: str, src: Path, work: Path, done: list[Done], problems) -> dict
   ]
   problems = [{'path': p.path, 'code': p.code, 'reason': p.sentence} for p in problems]
   if taken:
+    spool = work / 'spool'
+    # The pictures of the built-in corpus are invented on the plain head: there is nobody to fit.
+    people = {} if plain or kind == 'procedural' else _people(clips, spool)
     splits = {
-      name: _records([c for c in clips if c.split == name], work / 'spool')
+      name: _records([c for c in clips if c.split == name], spool, people)
       for name in ('train', 'test')
     }
-    build.write_records(splits, work, kind)
+    build.write_records(splits, work, kind, people=people)
   else:
     note = 'no clip could be used, so there are no records'
   made = report.make(kind, accepted, rejected, problems, [note] if note else [])
@@ -196,18 +204,12 @@ def _head():
 
 def spool(task: Task, clip: ingest.Ingested) -> contact_sheet.Strip:
   """Writes the record, and the pictures if they are kept."""
-  record, lengths = dict(clip.record), []
-  path = task.spool / f'{clip.source.id}.npz'
-  with path.with_suffix('.jpegs').open('wb') as blob:
+  with spooled.writing(task.spool / clip.source.id, clip.record, task.size) as keep:
 
-    def keep(frame: np.ndarray) -> None:
-      ok, jpeg = cv2.imencode('.jpg', clip.crop.cut(frame, task.size)[..., ::-1], _JPEG)
-      assert ok
-      lengths.append(blob.write(jpeg.tobytes()))
+    def cut(frame: np.ndarray) -> None:
+      keep(clip.crop.cut(frame, task.size))
 
-    pictures = _second_pass(clip, keep if task.size else None)
-  del record['frames'], record['renderings']
-  np.savez(path, **record, jpeg_lengths=np.array(lengths, np.int64), size=task.size)
+    pictures = _second_pass(clip, cut if task.size else None)
   return _strip(clip, pictures, _label(clip))
 
 
@@ -240,41 +242,43 @@ def _label(clip: ingest.Ingested) -> str:
   return text + f'   sound {facts["audio_lag"]:+.2f} s   {facts["seconds"]:.1f} s'
 
 
-def _records(clips: list[sources.ClipSource], spool: Path) -> Iterator[dict[str, Any]]:
+def _records(
+  clips: list[sources.ClipSource], spool: Path, people: Mapping[str, Person]
+) -> Iterator[dict[str, Any]]:
   """Records of the spooled clips, one in memory at a time."""
   for clip in clips:
-    record, size = read_spooled(spool / f'{clip.id}.npz')
-    record['renderings'] = list(encoded_renderings(record, size)) if size else []
+    record, size = spooled.read(spool / clip.id)
+    person = people.get(clip.subject, PLAIN)
+    record['renderings'] = list(encoded_renderings(record, size, person)) if size else []
     yield record
 
 
-def read_spooled(path: Path) -> tuple[dict[str, Any], int]:
-  """A spooled clip: its record without renderings, and the pixels of its pictures."""
-  with np.load(path, allow_pickle=False) as file:
-    record = {name: file[name] for name in file.files}
-  lengths, size = record.pop('jpeg_lengths'), int(record.pop('size'))
-  record = {k: v.item() if v.ndim == 0 and v.dtype.kind == 'U' else v for k, v in record.items()}
-  blob = path.with_suffix('.jpegs').read_bytes()
-  ends = np.cumsum(lengths)
-  record['frames'] = [blob[e - n : e] for e, n in zip(ends, lengths, strict=True)]
-  return record, size
+def _people(clips: list[sources.ClipSource], spool: Path) -> dict[str, Person]:
+  """The likeness of every subject whose frames are kept, from the clips for training."""
+  found = {}
+  for subject in sorted({clip.subject for clip in clips}):
+    mine = [
+      (spool / c.id, slice(None)) for c in clips if (c.subject, c.split) == (subject, 'train')
+    ]
+    found[subject] = spooled.person(_head(), mine)
+  return {subject: person for subject, person in found.items() if person}
 
 
-def encoded_renderings(record, size: int) -> Iterator[bytes]:
-  """The head of every frame of a record, as PNG."""
+def encoded_renderings(record, size: int, person: Person) -> Iterator[bytes]:
+  """The head of every frame of a record with the skin and light of a person, as PNG."""
   frames = len(record['motion'])
   for start in range(0, frames, _RENDERED_AT_ONCE):
-    for picture in _render(record, slice(start, start + _RENDERED_AT_ONCE), size):
+    for picture in _render(record, slice(start, start + _RENDERED_AT_ONCE), size, person):
       ok, png = cv2.imencode('.png', picture[..., ::-1])
       assert ok
       yield png.tobytes()
 
 
-def _render(record, frames, size: int) -> np.ndarray:
+def _render(record, frames, size: int, person: Person = PLAIN) -> np.ndarray:
   coefficients = Coefficients(record['expression'][frames], record['motion'][frames])
   batch = min(16, len(coefficients.motion))
-  identity = jnp.asarray(record['identity'])
-  return render.render_frames(_head(), identity, coefficients, size, batch)
+  own = dataclasses.replace(person, identity=record['identity'])  # what its coefficients fit
+  return render.render_frames(_head(), own, coefficients, size, batch)
 
 
 def check_out(out: Path, size: int, overwrite: bool) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from gmtalker_jax import speech
 from gmtalker_jax.data import statistics
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.inference.talker import Generator, Painter, Talker
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.models.expression import ExpressionGenerator
@@ -49,7 +50,7 @@ def talker() -> Talker:
     motion=Generator(motion, params['motion'], stats),
     portrait=Painter(portrait, params['portrait']),
     head=head,
-    identity=np.zeros(head.identity.shape[0], np.float32),
+    person=Person.plain(np.zeros(head.identity.shape[0], np.float32)),
     subjects=('M001', 'W002'),
     subject='M001',
     speech_encoder=ENCODER,

@@ -12,6 +12,7 @@ from gmtalker_jax.face import camera as cameras
 from gmtalker_jax.face import morphable, raster, render
 from gmtalker_jax.face.landmarks import UPPER_LIDS
 from gmtalker_jax.face.morphable import Head
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.types import Coefficients
 
 from . import bust, canvas, hair
@@ -68,7 +69,7 @@ class Pose(NamedTuple):
 
 def build(look: Appearance, head: Head, identity: np.ndarray) -> Figure:
   """Assembles a person's mesh from the head model and identity coefficients [I]."""
-  own = render.personal(head, jnp.asarray(identity, jnp.float32))
+  own = render.personal(head, Person.plain(jnp.asarray(identity, jnp.float32)))
   mean, neutral, triangles = map(np.asarray, (head.mean, own.mean, head.triangles))
   group = np.asarray(head.triangle_group)
   skin = triangles[group == 0]

@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
     help='keep photographs and renderings too (of one person): what the portrait stage needs',
   )  # fmt: skip
   add('--size', type=arguments.count, default=256, help='pixels of kept frames (default 256)')
+  add('--plain', action='store_true', help="render with the head's own skin and light: no likeness")
   add('--name', default='', help='of a person (default: that of the first video)')
   add('--emotions', metavar='CSV', help='of a person: lines VIDEO,EMOTION where it is known')
   add('--workers', type=arguments.count, help='clips at once (default: cores, at most 2)')
@@ -68,6 +69,7 @@ def _folder(args, encoder: str):
     encoder=encoder,
     with_frames=args.frames,
     size=args.size,
+    plain=args.plain,
     workers=args.workers,
     overwrite=args.overwrite,
   )
@@ -81,6 +83,7 @@ def _person(args, encoder: str):
     name=args.name,
     encoder=encoder,
     size=args.size,
+    plain=args.plain,
     labels=pipeline.read_labels(args.emotions) if args.emotions else None,
     overwrite=args.overwrite,
   )

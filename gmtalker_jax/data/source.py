@@ -14,6 +14,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, statistics
 
 DIRECTORY = 'records'  # where data_pipelines/build.py puts them
+PEOPLE = 'people.json'  # beside the manifest; not there where no likeness was fitted
 _IMAGES = ('frames', 'renderings')
 
 
@@ -87,6 +88,17 @@ class Source:
   def subjects(self) -> tuple[str, ...]:
     """The people of the split 'train', sorted: a subject's index is its place here."""
     return tuple(read_manifest(self.directory)['subjects'])
+
+  @property
+  def people(self) -> Mapping[str, Mapping[str, Any]]:
+    """What the renderings know of each subject, as io.people writes it; empty for plain ones."""
+    path = self.directory / PEOPLE
+    if not path.is_file():
+      return {}
+    try:
+      return json.loads(path.read_text())
+    except (OSError, ValueError) as e:
+      raise InputError(f'got an unreadable {path} ({e}); prepare the records again') from e
 
   def _open(self):
     if self._records is None:

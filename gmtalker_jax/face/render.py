@@ -1,7 +1,7 @@
 """The plain rendering: the picture of the head that conditions the portrait generator.
 
-Fixed light, fixed camera, black background (method 1.3, 4.1): it shows pose, expression and gaze,
-and nothing of the person but the shape.
+Fixed camera, black background (method 1.3, 4.1): it shows pose, expression and gaze of a person,
+with the shape, skin and light that are known of them (person.py).
 """
 
 import dataclasses
@@ -15,11 +15,11 @@ import numpy as np
 from gmtalker_jax.core.arrays import to_bytes
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera as cameras
+from gmtalker_jax.face import chart, morphable, raster
 from gmtalker_jax.face import light as lights
-from gmtalker_jax.face import morphable, raster
 from gmtalker_jax.face.camera import Camera
-from gmtalker_jax.face.light import DEFAULT_LIGHT
 from gmtalker_jax.face.morphable import Head
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.types import Coefficients
 
 IRIS, PUPIL = 0.50, 0.20  # radii on the eyeball as a share of its own
@@ -37,24 +37,22 @@ class Rendering(NamedTuple):
 
 def render(
   head: Head,
-  identity: jax.Array,
+  person: Person,
   coefficients: Coefficients,
   size: int,
   camera: Camera = cameras.DEFAULT,
-  light: jax.Array | np.ndarray = DEFAULT_LIGHT,
 ) -> Rendering:
   """Renders one frame. Pure; differentiable in the coefficients; `jit`, `vmap` as you like.
 
   Args:
     head: the model.
-    identity: [I].
+    person: whose head it is.
     coefficients: expression [50], motion [12], see schema.
     size: pixels, static.
     camera: the pin-hole camera.
-    light: [9] or [9, 3], see light.shade.
   """
-  vertices = posed(head, identity, coefficients)
-  return draw(head, vertices, size, camera, light)
+  vertices = posed(head, jnp.asarray(person.identity), coefficients)
+  return draw(head, vertices, person, size, camera)
 
 
 def posed(head: Head, identity: jax.Array, coefficients: Coefficients) -> jax.Array:
@@ -67,40 +65,43 @@ def posed(head: Head, identity: jax.Array, coefficients: Coefficients) -> jax.Ar
 
 
 def draw(
-  head: Head,
-  vertices: jax.Array,
-  size: int,
-  camera: Camera = cameras.DEFAULT,
-  light: jax.Array | np.ndarray = DEFAULT_LIGHT,
+  head: Head, vertices: jax.Array, person: Person, size: int, camera: Camera = cameras.DEFAULT
 ) -> Rendering:
-  """Renders vertices [V, 3] that are already in camera axes."""
+  """Renders vertices [V, 3] that are already in camera axes, with the person's skin and light."""
   fragments = raster.rasterize(cameras.project(camera, vertices, size), head.triangles, size)
   attributes = [head.albedo, normals(vertices, head.triangles), eye_directions(head)]
+  if person.texture is not None:
+    attributes += [head.uv, chart.skin(head)[:, None]]
   pixels = raster.interpolate(fragments, head.triangles, jnp.concatenate(attributes, -1))
-  albedo, normal, eye = jnp.split(pixels, 3, -1)
+  albedo, normal, eye, address = jnp.split(pixels, (3, 6, 9), -1)
   hit = fragments.triangle >= 0
   normal = jnp.where(hit[..., None], _unit(normal), 0.0)
-  colour = _paint_iris(albedo, eye) * lights.shade(normal, light)
+  albedo = _paint_iris(albedo, eye)
+  if person.texture is not None:
+    painted = chart.look_up(jnp.asarray(person.texture), address[..., :2])
+    albedo = albedo + address[..., 2:] * (painted - albedo)
+  colour = albedo * lights.shade(normal, person.light)
   rgb = jnp.where(hit[..., None], jnp.clip(colour, 0, 1), 0.0) * 2 - 1
   return Rendering(rgb, hit.astype(jnp.float32), fragments.depth, normal)
 
 
 def render_frames(
-  head: Head, identity: jax.Array, coefficients: Coefficients, size: int, batch: int = 16
+  head: Head, person: Person, coefficients: Coefficients, size: int, batch: int = 16
 ) -> np.ndarray:
   """Renders [T, ...] coefficients to uint8 [T, H, W, 3] in chunks of `batch` frames."""
   frames = len(coefficients.motion)
   out = np.empty((frames, size, size, 3), np.uint8)
-  head = personal(head, jnp.asarray(identity))
+  head, person = personal(head, person), dataclasses.replace(person, identity=jnp.zeros(0))
   for start in range(0, frames, batch):
     chunk = jax.tree.map(lambda x, at=start: _pad(x[at : at + batch], batch), coefficients)
-    out[start : start + batch] = _render_chunk(head, chunk, size)[: frames - start]
+    out[start : start + batch] = _render_chunk(head, person, chunk, size)[: frames - start]
   return out
 
 
 @jax.jit
-def personal(head: Head, identity: jax.Array) -> Head:
+def personal(head: Head, person: Person) -> Head:
   """Returns the head of one person, without identity directions: for many frames of it."""
+  identity = jnp.asarray(person.identity)
   mean = head.mean + jnp.tensordot(identity, head.identity, 1, precision=morphable.PRECISION)
   drift = (mean - head.mean)[head.eye_vertices].mean(1)
   pivots = head.eye_centre + drift
@@ -124,11 +125,9 @@ def eye_directions(head: Head) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames='size')
-def _render_chunk(head: Head, coefficients: Coefficients, size: int) -> jax.Array:
-  nobody = jnp.zeros(0)
-
+def _render_chunk(head: Head, person: Person, coefficients: Coefficients, size: int) -> jax.Array:
   def one(frame: Coefficients) -> jax.Array:
-    return to_bytes(render(head, nobody, frame, size).rgb)
+    return to_bytes(render(head, person, frame, size).rgb)
 
   return jax.lax.map(one, coefficients)
 

@@ -11,7 +11,7 @@ from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.inference.talker import Generator, Painter, Talker, check_latent, generator_of
-from gmtalker_jax.io import bundles, heads, workdir
+from gmtalker_jax.io import bundles, heads, people, workdir
 from gmtalker_jax.stages import STAGES
 
 
@@ -39,7 +39,7 @@ def from_workdirs(paths: Mapping[str, str], seed: int = 0) -> tuple[Talker, dict
     motion=served['motion'],
     portrait=Painter(served['portrait'].module, served['portrait'].params),
     head=heads.load_head(),
-    identity=np.asarray(trained['portrait'].identity),
+    person=trained['portrait'].person,
     subjects=about['expression'].subjects,
     subject=about['portrait'].subject,
     speech_encoder=about['expression'].speech_encoder,
@@ -59,7 +59,7 @@ def save(talker: Talker, directory: str, provenance: Mapping[str, Any], dtype: s
     'subject': talker.subject,
     'subjects': list(talker.subjects),
     'seed': talker.seed,
-    'identity': talker.identity.tolist(),
+    **people.to_json(talker.person),
     'models': {name: hyperparameters(g.module) for name, g in generators.items()},
     'statistics': {
       name: g.statistics.to_json() for name, g in generators.items() if isinstance(g, Generator)

@@ -134,7 +134,7 @@ def paint(
     index = np.minimum(np.arange(start, start + batch), frames - 1)
     part = Coefficients(coefficients.expression[index], coefficients.motion[index])
     size = talker.portrait.module.input_size
-    rendering = render_frames(talker.head, jnp.asarray(talker.identity), part, size, batch)
+    rendering = render_frames(talker.head, talker.person, part, size, batch)
     portrait = paint_batch(talker, rendering, emotion[index], latent[index])
     yield from portrait[: min(batch, frames - start)]
 

@@ -14,7 +14,8 @@ from gmtalker_jax.core import rng, trees
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, statistics
 from gmtalker_jax.face.morphable import Head
-from gmtalker_jax.io import bundles, heads, workdir
+from gmtalker_jax.face.person import Person
+from gmtalker_jax.io import bundles, heads, people, workdir
 from gmtalker_jax.stages import STAGES
 from gmtalker_jax.types import Params
 
@@ -43,7 +44,7 @@ class Talker(NamedTuple):
   motion: Generator
   portrait: Painter
   head: Head
-  identity: np.ndarray  # [I] the person's head shape
+  person: Person  # whom the renderings show
   subjects: tuple[str, ...]  # the people that the expression generator learnt from
   subject: str  # the person of the portrait
   speech_encoder: str
@@ -139,7 +140,7 @@ def _from_description(
     motion=Generator(*served['motion'], moments['motion']),
     portrait=Painter(*served['portrait']),
     head=heads.load_head(_builtin_only(description['head'])),
-    identity=np.asarray(description['identity'], np.float32),
+    person=people.from_json(description),
     subjects=tuple(map(str, description['subjects'])),
     subject=str(description['subject']),
     speech_encoder=description['speech_encoder'],
@@ -186,8 +187,9 @@ def _check(talker: Talker) -> None:
   """What speaking needs of the parts together."""
   check_latent(talker.expression, talker.portrait)
   wanted = (talker.head.identity.shape[0],)
-  if talker.identity.shape != wanted or not np.isfinite(talker.identity).all():
-    raise InputError(f'got an identity {list(talker.identity.shape)}, expected {list(wanted)}')
+  if talker.person.identity.shape != wanted:
+    got = list(talker.person.identity.shape)
+    raise InputError(f'got an identity {got}, expected {list(wanted)}; bundle the talker again')
   width = speech.dimension(talker.speech_encoder)
   for name, part in (('expression', talker.expression), ('motion', talker.motion)):
     moments = part.statistics._asdict()

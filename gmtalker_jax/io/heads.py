@@ -8,6 +8,7 @@ import numpy as np
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
+from gmtalker_jax.face import chart
 from gmtalker_jax.face.morphable import Head
 
 KEYS = (
@@ -35,6 +36,9 @@ def load_head(path: str = 'builtin') -> Head:
   if names != schema.BLENDSHAPES:
     raise InputError(f'got other blendshapes in {path}, expected the 52 of ARKit, rebuild the head')
   arrays = {key: a.astype(np.float32) if a.dtype.kind == 'f' else a for key, a in arrays.items()}
+  # A vertex on a seam of the file's atlas has one address of two, and triangles there span half of
+  # it. That is good enough for the masks that the head was painted with, not for a texture.
+  arrays['uv'] = chart.unroll(arrays['mean'])
   return Head(
     **{key: jnp.asarray(a) for key, a in arrays.items()}, eye_vertices=_eye_vertices(arrays)
   )

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import statistics as statistics_lib
-from gmtalker_jax.io import checkpoints, files
+from gmtalker_jax.face.person import Person
+from gmtalker_jax.io import checkpoints, files, people
 
 CHECKPOINTS = 'checkpoints'
 _logger = logging.getLogger(__name__)
@@ -35,7 +35,11 @@ class About(NamedTuple):
   layout: str  # a key of schema.LAYOUTS
   speech_encoder: str  # see speech/__init__.py
   subject: str = ''  # portrait: the person it shows
-  identity: list[float] | None = None  # portrait: the identity coefficients [I] of that person
+  # portrait: what the rendering knows of that person, in the form of io.people; without texture and
+  # light (as workdirs of version 0.2) it is a plain one.
+  identity: list[float] | None = None
+  texture: str | None = None
+  light: list[Any] | None = None
 
 
 class Inference(NamedTuple):
@@ -62,9 +66,9 @@ class Inference(NamedTuple):
     return self.about.config
 
   @property
-  def identity(self) -> np.ndarray | None:
-    """Identity coefficients [I] of the person of a portrait stage."""
-    return None if self.about.identity is None else np.asarray(self.about.identity, np.float32)
+  def person(self) -> Person:
+    """The person of a portrait stage."""
+    return people.from_json(self.about._asdict())
 
 
 def read_inference(workdir: str | Path, step: int | None = None) -> Inference:

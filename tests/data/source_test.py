@@ -12,6 +12,9 @@ from PIL import Image
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source, statistics
+from gmtalker_jax.face.light import DEFAULT_LIGHT
+from gmtalker_jax.face.person import Person
+from gmtalker_jax.io import people
 
 
 @pytest.fixture(scope='module')
@@ -65,6 +68,19 @@ def test_statistics_are_of_the_training_split(records):
   found = source.open_records(records, 'test').statistics
   np.testing.assert_allclose(found.motion.mean, expected.motion.mean, rtol=1e-6)
   assert source.open_records(records, 'test').subjects == toy_records.PEOPLE
+
+
+def test_people_come_as_they_were_written_or_are_none(records, tmp_path):
+  assert source.open_records(records, 'train').people == {}
+  ann = Person(np.ones(80, np.float32), np.full((256, 256, 3), 0.2, np.float32), DEFAULT_LIGHT)
+  toy_records.write(tmp_path, train=3, test=1, people={'ann': ann})
+  found = source.open_records(tmp_path, 'train').people
+  assert list(found) == ['ann']
+  again = people.from_json(found['ann'])
+  np.testing.assert_array_equal(again.texture, ann.texture)
+  (tmp_path / 'records' / source.PEOPLE).write_text('{')
+  with pytest.raises(InputError, match='unreadable'):
+    source.open_records(tmp_path, 'train').people  # noqa: B018
 
 
 def test_a_source_survives_pickling(records):

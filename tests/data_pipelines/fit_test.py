@@ -13,6 +13,7 @@ from data_pipelines.landmarker import Landmarker
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera, morphable, render
 from gmtalker_jax.face.landmark_model import LandmarkModel
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
@@ -161,7 +162,7 @@ def test_rendered_head_through_the_landmarker(head, model, truth):
   motion = motion.copy()
   motion[:, schema.BLINK] = blink
   coefficients = Coefficients(expression, motion)
-  frames = render.render_frames(head, jnp.asarray(identity), coefficients, 256, FRAMES)
+  frames = render.render_frames(head, Person.plain(identity), coefficients, 256, FRAMES)
   frames = np.where(frames.max(-1, keepdims=True) > 0, frames, 110).astype(np.uint8)
   wide = np.full((FRAMES, 300, 400, 3), 110, np.uint8)
   wide[:, 30:286, 70:326] = frames

@@ -3,7 +3,6 @@
 import importlib.util
 
 import cv2
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import render
 from gmtalker_jax.face.landmarks import OUTER_EYES
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
@@ -29,7 +29,7 @@ def pictures():
   motion[1, schema.BLINK] = 1
   expression[2, schema.EXPRESSION_NAMES.index('jawOpen')] = 0.8
   coefficients = Coefficients(expression, motion)
-  frames = render.render_frames(load_head(), jnp.zeros(80), coefficients, SIZE, 3)
+  frames = render.render_frames(load_head(), Person.plain(np.zeros(80)), coefficients, SIZE, 3)
   return np.where(frames.max(-1, keepdims=True) > 0, frames, 120).astype(np.uint8)
 
 

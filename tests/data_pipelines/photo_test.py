@@ -6,6 +6,7 @@ from data_pipelines.procedural import people, photo
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import render
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
@@ -68,7 +69,7 @@ def test_the_face_lies_where_the_rendering_has_it(camera, head):
   """An opening mouth changes both pictures at the same place."""
   frames = _frames({}, {'jawOpen': 0.9})
   shot = camera.shoot(frames).astype(float).mean(-1)
-  plain = render.render_frames(head, jnp.asarray(people.people(1)[0].identity), frames, SIZE)
+  plain = render.render_frames(head, Person.plain(people.people(1)[0].identity), frames, SIZE)
   centres = []
   for pictures in (shot, plain.astype(float).mean(-1)):
     change = np.abs(pictures[1] - pictures[0])
@@ -79,7 +80,7 @@ def test_the_face_lies_where_the_rendering_has_it(camera, head):
 
 
 def test_a_photo_is_not_the_plain_rendering(camera, head):
-  plain = render.render_frames(head, jnp.asarray(people.people(1)[0].identity), _frames({}), SIZE)
+  plain = render.render_frames(head, Person.plain(people.people(1)[0].identity), _frames({}), SIZE)
   shot = camera.shoot(_frames({}))
   assert np.mean((plain.astype(float) - shot) ** 2) > 255**2 / 10**1.6  # less than 16 dB
 

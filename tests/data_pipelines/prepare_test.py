@@ -9,7 +9,6 @@ from concurrent import futures
 
 import av
 import cv2
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -18,6 +17,7 @@ from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source
 from gmtalker_jax.face import render
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.io import audio, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
@@ -43,7 +43,7 @@ def coefficients():
 
 @pytest.fixture(scope='module')
 def film(coefficients):
-  frames = render.render_frames(load_head(), jnp.zeros(80), coefficients, 192, FRAMES)
+  frames = render.render_frames(load_head(), Person.plain(np.zeros(80)), coefficients, 192, FRAMES)
   return np.where(frames.max(-1, keepdims=True) > 0, frames, 110).astype(np.uint8)
 
 

@@ -5,12 +5,14 @@ import pytest
 
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import camera, light, morphable, raster, render
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
 SIZE = 64
 NEAR = camera.Camera(focal=2.2 * camera.DEFAULT.focal)
 RENDER = jax.jit(render.render, static_argnames='size')
+NOBODY = Person.plain(np.zeros(80, np.float32))
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +35,7 @@ def _groups(head, frame, size=128):
 
 
 def test_a_rendering_is_a_head_on_black(head):
-  picture = RENDER(head, jnp.zeros(80), _frame(), size=SIZE)
+  picture = RENDER(head, NOBODY, _frame(), size=SIZE)
   mask, rgb = np.asarray(picture.mask), np.asarray(picture.rgb)
   assert 0.1 < mask.mean() < 0.6
   assert (rgb[mask == 0] == -1).all()
@@ -64,7 +66,7 @@ def test_a_blink_hides_the_eye_of_its_side(head):
 def test_the_pupils_follow_the_gaze(head):
   def darkest(yaw):
     frame = _frame(gazeLeftYaw=yaw, gazeRightYaw=yaw)
-    rgb = np.asarray(RENDER(head, jnp.zeros(80), frame, size=128, camera=NEAR).rgb).mean(-1)
+    rgb = np.asarray(RENDER(head, NOBODY, frame, size=128, camera=NEAR).rgb).mean(-1)
     weight = np.where(np.isin(_groups(head, frame), (1, 2)), 1 - rgb, 0) ** 4
     return (weight * np.arange(128)[None]).sum() / weight.sum()
 
@@ -73,13 +75,13 @@ def test_the_pupils_follow_the_gaze(head):
 
 def test_frames_equal_single_renderings(head):
   frames = [_frame(), _frame(jawOpen=0.5), _frame(rotationY=0.3), _frame(gazeLeftYaw=0.3)]
-  identity = jnp.asarray(np.random.default_rng(0).normal(size=80), jnp.float32)
+  person = Person.plain(np.random.default_rng(0).normal(size=80).astype(np.float32))
   stack = jax.tree.map(lambda *x: np.stack(x), *frames)
-  together = render.render_frames(head, identity, stack, SIZE, batch=3)
+  together = render.render_frames(head, person, stack, SIZE, batch=3)
   assert together.shape == (4, SIZE, SIZE, 3)
   assert together.dtype == np.uint8
   for frame, got in zip(frames, together, strict=True):
-    want = (np.asarray(RENDER(head, identity, frame, size=SIZE).rgb) + 1) * 127.5
+    want = (np.asarray(RENDER(head, person, frame, size=SIZE).rgb) + 1) * 127.5
     # Rounding may hand a pixel on an edge to the neighbouring triangle, and no more.
     assert (abs(got - want).max(-1) < 2).mean() > 0.995
 
@@ -87,7 +89,7 @@ def test_frames_equal_single_renderings(head):
 def test_a_personal_head_is_the_head_with_its_identity(head):
   identity = jnp.asarray(np.random.default_rng(1).normal(size=80), jnp.float32)
   gaze = jnp.array([0.1, 0.2, -0.1, 0.3])
-  own = render.personal(head, identity)
+  own = render.personal(head, Person.plain(identity))
   np.testing.assert_allclose(
     morphable.vertices(own, jnp.zeros(0), jnp.zeros(52), gaze),
     morphable.vertices(head, identity, jnp.zeros(52), gaze),
@@ -140,7 +142,7 @@ def _flat(projected, head, fragments):
 
 def test_gradients_are_finite_everywhere(head):
   def loss(frame):
-    picture = render.render(head, jnp.zeros(80), frame, 32)
+    picture = render.render(head, NOBODY, frame, 32)
     return (picture.rgb**2).sum() + jnp.where(picture.mask > 0, picture.depth, 0).sum()
 
   gradient = jax.jit(jax.grad(loss))(_frame(jawOpen=0.3, rotationY=0.1))

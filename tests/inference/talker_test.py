@@ -5,6 +5,7 @@ import pytest
 import tiny_talker
 
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.inference import bundling, speak, timeline
 from gmtalker_jax.inference import talker as talkers
 
@@ -36,6 +37,24 @@ def test_a_saved_talker_says_the_same(talker, folder):
   np.testing.assert_array_equal(list(before.frames), list(after.frames))
 
 
+def test_a_saved_talker_knows_its_person(talker, tmp_path):
+  skin = np.tile(np.linspace(0, 1, 256, dtype=np.float32)[:, None, None], (1, 256, 3))
+  skin = np.round(skin * 255) / np.float32(255)
+  person = Person(np.full(80, 0.1, np.float32), skin, np.linspace(0, 1, 9, dtype=np.float32))
+  bundling.save(talker._replace(person=person), tmp_path / 't', {}, 'float32')
+  again = talkers.load(str(tmp_path / 't')).person
+  for name in ('identity', 'texture', 'light'):
+    np.testing.assert_array_equal(getattr(again, name), getattr(person, name))
+
+
+def test_a_talker_from_before_there_were_persons_is_a_plain_one(folder, talker):
+  _edit(folder, lambda t: t.pop('light'))
+  found = talkers.load(str(folder)).person
+  assert found.texture is None
+  np.testing.assert_array_equal(found.light, talker.person.light)
+  assert talkers.load().person.texture is None  # the one that ships
+
+
 def test_float16_is_half_and_nearly_the_same(talker, tmp_path):
   for dtype in ('float32', 'float16'):
     bundling.save(talker, tmp_path / dtype, {}, dtype)
@@ -56,6 +75,8 @@ def test_float16_is_half_and_nearly_the_same(talker, tmp_path):
     (lambda t: t.update(emotions=['joy']), 'emotions'),
     (lambda t: t.update(head='/etc/passwd'), 'builtin'),
     (lambda t: t.update(identity=[1, 2]), 'identity'),
+    (lambda t: t.update(texture='x'), 'texture'),
+    (lambda t: t.update(light=[1]), 'light'),
     (lambda t: t.update(speech_encoder='embedding'), 'speech features'),
     (lambda t: t.update(speech_encoder='nonsense'), 'nonsense'),
     (lambda t: t['statistics']['motion'].pop('speech'), 'cannot be read'),

@@ -10,15 +10,19 @@ import toy_records
 
 from configs import motion, portrait
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.face.light import DEFAULT_LIGHT
+from gmtalker_jax.face.person import Person
 from gmtalker_jax.inference import talker
 from gmtalker_jax.io import workdir
 from gmtalker_jax.train import run
+
+PERSON = Person(np.ones(80, np.float32), np.full((8, 8, 3), 0.2, np.float32), DEFAULT_LIGHT / 2)
 
 
 @pytest.fixture(scope='module')
 def records(tmp_path_factory):
   out = tmp_path_factory.mktemp('records')
-  toy_records.write(out, train=8, test=4, size=64)
+  toy_records.write(out, train=8, test=4, size=64, people={toy_records.PEOPLE[0]: PERSON})
   return out
 
 
@@ -121,6 +125,8 @@ def test_a_portrait_is_served_without_its_critic(records, tmp_path):
   assert 'discriminator' in trained.config['model']
   generator = talker.generator_of('portrait', trained, str(tmp_path))
   assert generator.module.input_size == 64
+  for name in ('identity', 'texture', 'light'):
+    np.testing.assert_array_equal(getattr(trained.person, name), getattr(PERSON, name))
 
 
 def test_a_run_begins_with_the_weights_and_moments_of_another(records, tmp_path):

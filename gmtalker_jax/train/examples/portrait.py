@@ -1,6 +1,7 @@
 """Examples of the portrait stage: single frames of one person, with z_gm of their clip."""
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -59,7 +60,7 @@ def open_examples(settings: Settings, statistics: Statistics | None = None) -> c
     about={
       **found.about,
       'subject': person,
-      'identity': np.mean([clip.identity for clip in train], 0).astype(float).tolist(),
+      **_known_of(person, found.source.people, train),
     },
     assets=_assets(settings),
   )
@@ -119,6 +120,14 @@ def _person(survey: list[_Clip], data: Data) -> str:
       'config.data.subject (or prepare with frames)'
     )
   return people[0]
+
+
+def _known_of(
+  person: str, people: Mapping[str, Mapping[str, Any]], survey: list[_Clip]
+) -> Mapping[str, Any]:
+  """The fields of io.workdir.About that the renderings of a person need."""
+  mean = np.mean([clip.identity for clip in survey], 0).astype(float).tolist()
+  return people.get(person, {'identity': mean})
 
 
 def _encoder(settings: Settings) -> latents.Encoder | None:

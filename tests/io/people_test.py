@@ -1,0 +1,72 @@
+import base64
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.face.light import DEFAULT_LIGHT
+from gmtalker_jax.face.person import Person
+from gmtalker_jax.io import people
+
+RNG = np.random.default_rng(0)
+IDENTITY = RNG.normal(size=80).astype(np.float32)
+
+
+def texture(size):
+  small = RNG.uniform(0, 1, (8, 8, 3)).astype(np.float32)
+  return np.round(cv2.resize(small, (size, size)).clip(0, 1) * 255).astype(np.float32) / 255
+
+
+@pytest.mark.parametrize('light', [DEFAULT_LIGHT, RNG.normal(size=(9, 3)).astype(np.float32)])
+@pytest.mark.parametrize('size', [None, 256])
+def test_a_person_goes_through_json_and_comes_back(light, size):
+  person = Person(IDENTITY, None if size is None else texture(size), light)
+  again = people.from_json(json.loads(json.dumps(people.to_json(person))))
+  np.testing.assert_array_equal(again.identity, IDENTITY)
+  np.testing.assert_array_equal(again.light, light)
+  if size is None:
+    assert again.texture is None
+  else:
+    np.testing.assert_array_equal(again.texture, person.texture)
+    assert again.texture.dtype == np.float32
+
+
+def test_an_identity_alone_is_a_plain_person():
+  for values in ({}, {'texture': None, 'light': None, 'subject': 'me'}):
+    person = people.from_json({'identity': IDENTITY.tolist(), **values})
+    assert person.texture is None
+    np.testing.assert_array_equal(person.light, DEFAULT_LIGHT)
+
+
+def test_a_texture_too_large_for_a_talker_is_refused():
+  noise = Person(IDENTITY, RNG.uniform(0, 1, (256, 256, 3)).astype(np.float32), DEFAULT_LIGHT)
+  with pytest.raises(InputError, match='expected at most 150000'):
+    people.to_json(noise)
+
+
+def png(*shape):
+  return base64.b64encode(cv2.imencode('.png', np.zeros(shape, np.uint8))[1]).decode()
+
+
+@pytest.mark.parametrize(
+  ('values', 'match'),
+  [
+    ({'identity': None}, 'got identity None'),
+    ({'identity': ['a']}, 'finite numbers'),
+    ({'identity': [float('nan')]}, 'finite numbers'),
+    ({'identity': [[1.0]]}, 'finite numbers'),
+    ({'light': [1.0] * 8}, r'got a light \[8\]'),
+    ({'texture': 'no base64!'}, 'square PNG'),
+    ({'texture': base64.b64encode(b'no picture').decode()}, 'square PNG'),
+    ({'texture': png(8, 9, 3)}, 'square PNG'),
+    ({'texture': png(2048, 2048, 3)}, 'square PNG'),
+    ({'texture': png(8, 8, 3)[:-60]}, 'square PNG'),
+    ({'texture': 3}, 'square PNG'),
+  ],
+)
+def test_values_that_are_no_person_are_one_line(values, match):
+  with pytest.raises(InputError, match=match) as caught:
+    people.from_json({'identity': [0.0], **values})
+  assert '\n' not in str(caught.value)

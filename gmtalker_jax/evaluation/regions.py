@@ -32,10 +32,8 @@ def landmarks(head, shape, record: Mapping[str, Any], frames: np.ndarray, size: 
 
 def still(points: np.ndarray, size: int) -> np.ndarray:
   """bool [N, size, size]: outside the mouth, the brows and the eyes of landmarks [N, 478, 2]."""
-  moving = [
-    names.OUTER_LIPS,
-    *(ring + lower + upper for ring, (lower, upper) in zip(names.EYELIDS, names.BROWS, strict=True)),
-  ]
+  sides = zip(names.EYELIDS, names.BROWS, strict=True)
+  moving = [names.OUTER_LIPS, *(ring + lower + upper for ring, (lower, upper) in sides)]
   room = 2 * round(_ROOM * size) + 1
   kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (room, room))
   masks = []

@@ -30,9 +30,9 @@ def features(weights: Weights, image: jax.Array) -> list[jax.Array]:
   for i, (kernel, bias) in enumerate(zip(weights['kernel'], weights['bias'], strict=True)):
     if i in _POOLED:
       x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), 'VALID')
-    padding = ((_PADDING[i],) * 2,) * 2
+    pad = (_PADDING[i], _PADDING[i])
     x = jax.lax.conv_general_dilated(
-      x, kernel, (_STRIDES[i],) * 2, padding, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+      x, kernel, (_STRIDES[i],) * 2, (pad, pad), dimension_numbers=('NHWC', 'HWIO', 'NHWC')
     )
     x = jax.nn.relu(x + bias[None, None, None])
     out.append(x)

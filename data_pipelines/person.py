@@ -89,7 +89,7 @@ def prepare_person(
   speech.open(encoder)
   clips = _sources(videos, name, labels or {})
   tools = prepare.tools(encoder)
-  seen = [_attempt(ingest.see, clip, clip, tools) for clip in _watched(clips, 'watching', progress)]
+  seen = [_attempt(_see, clip, clip, tools) for clip in _watched(clips, 'watching', progress)]
   _check_length(seen)
   together = [tracking.seen(sighting.track, sighting.crop) for sighting in seen]
   shape = fitting.fit_shape(tools.model, together)
@@ -174,6 +174,14 @@ def _of_one_folder(folder: Path) -> list[Path]:
       'videos of one; give the folder of one of them'
     )
   return [clip.video_path for clip in clips]
+
+
+def _see(clip: sources.ClipSource, tools: ingest.Tools) -> ingest.Sighting:
+  """As `ingest.see`, but a person must be heard."""
+  sighting = ingest.see(clip, tools)
+  if sighting.unheard:
+    raise sighting.unheard
+  return sighting
 
 
 def _attempt(verb, clip: sources.ClipSource, *arguments):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gmtalker_jax.cli import shipped
 from gmtalker_jax.cli.course import Step
 
 # The expression generator keeps what it knows of emotions and of latents; it learns the manner.
@@ -15,6 +16,7 @@ class Preset(NamedTuple):
   """How long a portrait is worked on."""
 
   size: int  # pixels of the pictures
+  generators: str  # variant of configs/expression.py and motion.py
   expression: int  # steps
   motion: int  # steps
   variant: str  # of configs/portrait.py
@@ -25,21 +27,22 @@ class Preset(NamedTuple):
 
 _QUICK, _GOOD = (3, 1, 1, 8, 0.3, 2, 1, 1, 1), (4, 2, 1.5, 38, 0.3, 5, 2, 3, 3)
 PRESETS = {
-  'quick': Preset(128, 200, 150, 'demo', 2_000, (), _QUICK),
+  'quick': Preset(128, 'builtin', 200, 150, 'demo', 2_000, (), _QUICK),
   'good': Preset(
-    256, 400, 300, 'builtin', 2_400,
+    256, 'builtin', 400, 300, 'builtin', 2_400,
     ('--config.loss.perceptual=0.3', '--config.loss.perceptual_crop=64'), _GOOD,
   ),
   'best': Preset(
-    512, 1_000, 1_000, 'builtin', 16_000,
+    512, 'builtin', 1_000, 1_000, 'builtin', 16_000,
     ('--config.model.output_size=512', '--config.loss.perceptual=0.3',
      '--config.loss.perceptual_crop=96', '--config.loss.adversarial=0.05'),
     (10, 5, 4, 700, 0.3, 12, 4, 6, 6),
   ),
   'accelerator': Preset(
-    512, 2_000, 2_000, '', 30_000,
+    512, 'builtin', 2_000, 2_000, '', 30_000,
     ('--config.loss.perceptual=0.03', '--config.data.batch_size=16'), (10, 4, 4, 60, 1, 3, 1, 1, 1),
   ),
+  'smoke': Preset(64, 'smoke', 4, 4, 'smoke', 4, (), _QUICK),
 }  # fmt: skip
 
 
@@ -72,10 +75,9 @@ def steps(
     )  # fmt: skip
 
   def tuned(stage: str, count: int, frozen: str) -> tuple[str, ...]:
-    fields = {k: v for k, v in models[stage].items() if k not in _OF_DATA}
-    flags = [f'--config.model.{field}={value}' for field, value in fields.items()]
     return train(
-      stage, 'builtin', count, f'--config.init_from={origin}', *flags,
+      stage, preset.generators, count, f'--config.init_from={origin}',
+      *_as(models[stage], stage, preset.generators),
       f'--config.optimizers.generator.frozen={frozen}', '--config.optimizers.generator.rate=2e-4',
       '--config.optimizers.generator.warmup=20',
     )  # fmt: skip
@@ -83,7 +85,8 @@ def steps(
   # A painter that knows faces is the better beginning, where it paints pictures of this size.
   same = (models['portrait']['input_size'], models['portrait']['output_size'])
   begun = preset.variant == 'builtin' and same == (preset.size, preset.size)
-  beginning = (f'--config.init_from={origin}', *_as(models['portrait'])) if begun else ()
+  shape = _as(models['portrait'], 'portrait', preset.variant)
+  beginning = (f'--config.init_from={origin}', *shape) if begun else ()
   named = [*(['--name', name] if name else []), *(['--emotions', emotions] if emotions else [])]
   sound = at('records/held_out.wav')
   speak = ('speak', '--talker', at('talker'), '--audio', sound)
@@ -119,10 +122,7 @@ def steps(
   ]
 
 
-# Sizes that the records dictate.
-_OF_DATA = ('speech_dim', 'expression_dim', 'motion_dim', 'subjects')
-
-
-def _as(model: Mapping[str, Any]) -> list[str]:
-  """Flags that make a painter of the same shape."""
-  return [f'--config.model.{k}={v}' for k, v in model.items() if k != 'latent_dim']
+def _as(model: Mapping[str, Any], stage: str, variant: str) -> list[str]:
+  """Flags that make a variant's network one of these hyperparameters."""
+  config = shipped.module(f'configs.{stage}').get_config(variant).model
+  return [f'--config.model.{k}={v}' for k, v in model.items() if k in config and config[k] != v]

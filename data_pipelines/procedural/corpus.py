@@ -12,6 +12,7 @@ level, text, subject, split; the sounds are phoneme_start, phoneme_end (seconds)
 
 import functools
 import itertools
+import multiprocessing
 import os
 import zlib
 from collections.abc import Iterator
@@ -167,17 +168,22 @@ def _make(out: Path, clips: list[Clip], progress: bool) -> None:
   )  # fmt: skip
   # Threads, not processes: they share what was compiled, and hardly any of the work is Python.
   pool = futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+  # But a process of its own writes the films: beside JAX's compiler, in the same process, x264 now
+  # and then gives other bytes for the same pictures.
+  studio = futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn'))
   try:
     with bar:
       made = itertools.count(1)
       for _, sitting in itertools.groupby(clips, key=_sitting):
         own = list(sitting)
         camera = photo.Photographer(own[0].person, head, own[0].size)  # one person in memory
-        for clip in pool.map(functools.partial(_make_clip, out, camera=camera), own):
+        make = functools.partial(_make_clip, out, camera=camera, studio=studio)
+        for clip in pool.map(make, own):
           bar.set_postfix_str(f'clip {next(made)} of {len(clips)}', refresh=False)
           bar.update(clip.size**2)
   finally:
-    pool.shutdown(cancel_futures=True)  # who stops it does not wait for the queue
+    for workers in (pool, studio):
+      workers.shutdown(cancel_futures=True)  # who stops it does not wait for the queue
 
 
 def _sitting(clip: Clip) -> tuple:
@@ -185,12 +191,12 @@ def _sitting(clip: Clip) -> tuple:
   return clip.person.name, clip.person.seed, clip.size
 
 
-def _make_clip(out: Path, clip: Clip, camera: photo.Photographer) -> Clip:
+def _make_clip(out: Path, clip: Clip, camera: photo.Photographer, studio: futures.Executor) -> Clip:
   seed = zlib.crc32(clip.path.encode())
   played = perform.perform(clip.person, clip.text, clip.emotion, clip.level, seed)
   coefficients = Coefficients(jnp.asarray(played.expression), jnp.asarray(played.motion))
   frames = camera.shoot(coefficients, clip.emotion, clip.level)
-  video.write(out / f'{clip.path}.mp4', frames, played.audio)
+  studio.submit(video.write, out / f'{clip.path}.mp4', frames, played.audio).result()
   if clip.sound:
     audio.write(out / f'{clip.sound}.m4a', played.audio)
   else:

@@ -4,6 +4,7 @@ examples:
   gmtalker evaluate --talker my_talker --records records/mead --out metrics.json
   gmtalker evaluate --talker my_talker --records records/mead --motion-records records/lrs3 \\
       --portrait-records records/star --out metrics.json
+  gmtalker evaluate --talker me/talker --portrait-records me/records
   gmtalker evaluate --records records/mead --metrics mouth_lmd_ratio,emotion_accuracy
 
 metrics.json holds the numbers by name and, under "definitions", what each one is;
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gmtalker_jax.cli import arguments, extras
+from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.io import files
 
 
@@ -24,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
   parser = arguments.Parser('evaluate', __doc__)
   add = parser.add_argument
   add('--talker', default='builtin', metavar='DIR')
-  add('--records', required=True, metavar='DIR', help='clips with emotion labels')
+  add('--records', metavar='DIR', help='clips with emotion labels')
   add('--motion-records', metavar='DIR', help='for head motion (default: --records)')
   add('--portrait-records', metavar='DIR', help="with frames of the talker's person")
   add('--clips', type=arguments.count, default=48, help='held-out clips at most (default 48)')
@@ -32,6 +34,8 @@ def main(argv: Sequence[str]) -> int:
   add('--metrics', metavar='A,B', help='only these (default: all)')
   add('--out', default='metrics.json', metavar='FILE')
   args = parser.read(argv)
+  if not (args.records or args.portrait_records):
+    raise InputError('got no records, expected --records, --portrait-records or both')
   out = Path(args.out)
   files.check_place(out)
   extras.require('evaluate', 'report')
@@ -52,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
   )
   found = protocol.evaluate(study, None if args.metrics is None else args.metrics.split(','))
   files.write_json(out, found)
-  if args.metrics is None:
+  if args.metrics is None and args.records:
     files.write_json(out.with_name('embedding.json'), latent.points(study)._asdict())
   print(*protocol.lines(found), sep='\n')
   return 0

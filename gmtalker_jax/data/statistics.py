@@ -42,6 +42,17 @@ class Moments(NamedTuple):
     """The inverse of `normalize`: back to the units of data/schema.py."""
     return x * _like(self.std, x) + _like(self.mean, x)
 
+  def awakened(self, other: 'Moments') -> 'Moments':
+    """These moments for rows of `other`, where channels may move that never moved here.
+
+    A network that was trained on these has seen such a channel at rest only. It rests at the mean
+    of `other` now, and its changes, whose units are 1 wide, hardly reach the network.
+    """
+    woken = (self.variance <= STD_FLOOR**2) & (other.variance > STD_FLOOR**2)
+    return self._replace(
+      mean=np.where(woken, other.mean, self.mean), variance=np.where(woken, 1.0, self.variance)
+    )
+
   def merge(self, other: 'Moments') -> 'Moments':
     """The moments of both sets of rows together (Chan et al. 1979)."""
     count = self.count + other.count
@@ -63,6 +74,10 @@ class Statistics(NamedTuple):
   def merge(self, other: 'Statistics') -> 'Statistics':
     """The statistics of both sets of records together."""
     return Statistics(*(a.merge(b) for a, b in zip(self, other, strict=True)))
+
+  def awakened(self, other: 'Statistics') -> 'Statistics':
+    """See `Moments.awakened`."""
+    return Statistics(*(a.awakened(b) for a, b in zip(self, other, strict=True)))
 
   def to_json(self) -> dict[str, Any]:
     """Plain lists and numbers; through JSON they survive exactly."""

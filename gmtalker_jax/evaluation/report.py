@@ -1,30 +1,14 @@
 """One self-contained page about a demo: what was made, how good it is, and how it was made."""
 
-import base64
-import io
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
-from PIL import Image
 
-from gmtalker_jax.evaluation import metrics, plots
-from gmtalker_jax.evaluation.metrics.metric import Metric
-from gmtalker_jax.io import files, video, writers
-from gmtalker_jax.stages import STAGES
-
-POSTER = 25  # the frame that a video shows before it is played: a second in, mid-sentence
-
-
-class Film(NamedTuple):
-  """A video of the page, as data URIs."""
-
-  source: str
-  poster: str
+from gmtalker_jax.evaluation import metrics, pages, plots
+from gmtalker_jax.io import files
 
 
 class Row(NamedTuple):
@@ -72,18 +56,18 @@ def build(folder: str | Path) -> Path:
   What is not there is left out of the page. Returns the page's path.
   """
   folder = Path(folder)
-  found = _json(folder / 'metrics.json')
-  page = _template().render(
+  found = pages.read(folder / 'metrics.json')
+  page = pages.template('report.html.jinja').render(
     metrics=table(found),
     lmd=_lmd_rows(found),
     found=found,
-    defined=_defined(found),
-    videos=_videos(folder),
+    defined=pages.defined(found),
+    videos=pages.videos(folder),
     figures=_figures(folder, found),
-    curves=_curves(folder),
-    builtin=_json(folder / 'builtin' / 'metrics.json'),
-    steps=_json(folder / 'times.json').get('steps', []),
-    machine=_json(folder / 'times.json').get('machine', ''),
+    curves=pages.curves(folder),
+    builtin=pages.read(folder / 'builtin' / 'metrics.json'),
+    steps=pages.read(folder / 'times.json').get('steps', []),
+    machine=pages.read(folder / 'times.json').get('machine', ''),
   )
   path = folder / 'report.html'
   files.write_text(path, page)
@@ -102,11 +86,6 @@ def table(found: Mapping[str, Any]) -> list[Row]:
   return rows
 
 
-def _defined(found: Mapping[str, Any]) -> list[tuple[Metric, float | None]]:
-  """What the numbers mean: each measured metric with its value."""
-  return [(metric, found[name]) for name, metric in metrics.METRICS.items() if name in found]
-
-
 def _lmd_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
   """The baselines' table: name, mouth distance, face distance, closed lips."""
   entries = found.get('baselines', {}).get('expression', {})
@@ -116,29 +95,9 @@ def _lmd_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
   ]
 
 
-def _videos(folder: Path) -> dict[str, Film]:
-  """Name -> film of each mp4 of the folder."""
-  return {
-    path.stem: Film(_uri('video/mp4', path.read_bytes()), _uri('image/jpeg', _poster(path)))
-    for path in sorted(folder.glob('*.mp4'))
-  }
-
-
-def _poster(path: Path) -> bytes:
-  """A frame of the video as JPEG."""
-  *_, frame = itertools.islice(video.stream(path), POSTER + 1)
-  blob = io.BytesIO()
-  Image.fromarray(frame).save(blob, 'jpeg', quality=85)
-  return blob.getvalue()
-
-
-def _uri(kind: str, blob: bytes) -> str:
-  return f'data:{kind};base64,{base64.b64encode(blob).decode()}'
-
-
 def _figures(folder: Path, found: Mapping[str, Any]) -> dict[str, str]:
   figures = {}
-  points = _json(folder / 'embedding.json')
+  points = pages.read(folder / 'embedding.json')
   if points:
     figures['embedding'] = plots.embedding(points['points'], points['emotions'])
   if 'emotion_confusion' in found:
@@ -152,39 +111,3 @@ def _figures(folder: Path, found: Mapping[str, Any]) -> dict[str, str]:
       with np.load(path, allow_pickle=False) as coefficients:
         figures[name] = draw(coefficients)
   return figures
-
-
-def _curves(folder: Path) -> dict[str, list[str]]:
-  """Training curves per stage: one small plot per quantity."""
-  result = {}
-  for stage, spec in STAGES.items():
-    rows = writers.read_metrics(folder / 'runs' / stage)
-    known = sorted({name for row in rows for name in row})
-    drawn = [plots.training_curve(rows, names) for names in _groups(known, spec.curves)]
-    if drawn:
-      result[stage] = drawn
-  return result
-
-
-def _groups(known: Sequence[str], plots_of_stage: Sequence[Sequence[str]]) -> list[dict[str, str]]:
-  """Per plot the train and test metrics of these quantities: {metric: label}."""
-  groups = []
-  for quantities in plots_of_stage:
-    names = [n for n in known if n.rsplit('/', 1)[-1] in quantities]
-    if names:
-      groups.append({n: f'{n.rsplit("/", 1)[-1]}, {n.split("/")[0]}' for n in names})
-  return groups
-
-
-def _json(path: Path) -> dict[str, Any]:
-  return files.read_json(path) if path.is_file() else {}
-
-
-def _template() -> jinja2.Template:
-  environment = jinja2.Environment(
-    loader=jinja2.PackageLoader('gmtalker_jax.evaluation', '.'),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-  )
-  return environment.get_template('report.html.jinja')

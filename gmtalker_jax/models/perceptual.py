@@ -3,7 +3,7 @@
 The weights are not ours: they come as an argument, read from a file by the caller.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -36,12 +36,18 @@ def check(weights: Weights) -> None:
     raise ValueError('got other heads than those of LPIPS for VGG16, pass the right file')
 
 
-def distance(weights: Weights, image: jax.Array, truth: jax.Array) -> jax.Array:
-  """Returns LPIPS [B] of two pictures [B, H, W, 3] in -1..1.
+def distance(
+  weights: Weights,
+  image: jax.Array,
+  truth: jax.Array,
+  features: Callable[[Weights, jax.Array], list[jax.Array]] | None = None,
+) -> jax.Array:
+  """Returns LPIPS [B] of two pictures [B, H, W, 3] in -1..1, by the `features` of VGG16 or others.
 
   At the end of each block the features are scaled to unit length at each pixel; the squared
   difference is weighed by channel, averaged over pixels and summed over the blocks.
   """
+  features = features or vgg16
   pairs = zip(features(weights, image), features(weights, truth), strict=True)
   terms = [
     (jnp.square(_unit(a) - _unit(b)) @ head).mean((1, 2))
@@ -50,9 +56,14 @@ def distance(weights: Weights, image: jax.Array, truth: jax.Array) -> jax.Array:
   return sum(terms[1:], terms[0])
 
 
-def features(weights: Weights, image: jax.Array) -> list[jax.Array]:
+def standardised(image: jax.Array) -> jax.Array:
+  """Pictures in -1..1 as the networks expect them."""
+  return (image - jnp.asarray(SHIFT)[None, None, None]) / jnp.asarray(SCALE)[None, None, None]
+
+
+def vgg16(weights: Weights, image: jax.Array) -> list[jax.Array]:
   """Returns VGG16's activations at the end of its five blocks, [B, H / 2^i, W / 2^i, C_i]."""
-  x = (image - jnp.asarray(SHIFT)[None, None, None]) / jnp.asarray(SCALE)[None, None, None]
+  x = standardised(image)
   layers = zip(weights['kernel'], weights['bias'], strict=True)
   out = []
   for i, count in enumerate(BLOCKS):

@@ -92,8 +92,9 @@ def make(
       terms['pyramid'] = pictures.pyramid(image, batch.image, objective.pyramid_levels)
     if objective.perceptual:
       assert perceptual is not None  # refused above
-      crops = pictures.crops(crop_key, (image, batch.image), objective.perceptual_crop)
-      terms['perceptual'] = distance(perceptual, *crops)
+      pair = (image, batch.image)
+      seen, truth = pictures.crops(crop_key, pair, objective.perceptual_crop)
+      terms['perceptual'] = distance(perceptual, seen, truth)
     if objective.adversarial:
       terms['adversarial'] = adversarial.generator_loss(judge(params, image, batch))
     metrics = {name: Mean.of(value, batch.mask) for name, value in terms.items()}

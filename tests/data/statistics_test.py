@@ -61,3 +61,13 @@ def test_saved_numbers_come_back_exactly(tmp_path):
   (tmp_path / 's.json').write_text('{"motion"')
   with pytest.raises(InputError, match='no readable statistics'):
     statistics.load(tmp_path / 's.json')
+
+
+def test_a_channel_that_never_moved_wakes_up():
+  origin = statistics.Moments.of(np.stack([np.zeros(50), np.linspace(0, 1, 50)], 1))
+  rows = np.stack([np.linspace(0.1, 0.3, 50), np.linspace(5, 6, 50)], 1)
+  awake = origin.awakened(statistics.Moments.of(rows))
+  seen = awake.normalize(rows)
+  assert abs(seen[:, 0]).max() < 0.11  # thousands with the origin's own moments
+  np.testing.assert_array_equal(seen[:, 1], origin.normalize(rows)[:, 1])
+  assert awake.unnormalize(np.zeros(2))[0] == pytest.approx(rows[:, 0].mean())

@@ -68,7 +68,7 @@ def test_the_page_is_one_file_with_everything(tmp_path):
   step = {'name': 'corpus', 'seconds': 3.0, 'command': 'gmtalker corpus <b>&'}
   (tmp_path / 'times.json').write_text(json.dumps({'machine': 'm', 'steps': [step]}))
   frames = np.full((40, 32, 32, 3), 255, np.uint8)
-  frames[: report.POSTER] = 0  # a poster is taken where people already talk
+  frames[: pages.POSTER] = 0  # a poster is taken where people already talk
   video.write(tmp_path / 'talk.mp4', frames, None)
   rng = np.random.default_rng(0)
   for name in ('seeds', 'moving'):

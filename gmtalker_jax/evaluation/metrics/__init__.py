@@ -7,11 +7,18 @@ is then measured, written, defined and printed by `gmtalker evaluate`.
 from collections.abc import Iterable
 
 from gmtalker_jax.core.errors import check_choice
-from gmtalker_jax.evaluation.metrics import emotion, latent, motion, mouth, portrait
+from gmtalker_jax.evaluation.metrics import (
+  emotion,
+  latent,
+  motion,
+  mouth,
+  painting,
+  portrait,
+)
 from gmtalker_jax.evaluation.metrics.metric import Metric
 
 METRICS: dict[str, Metric] = {
-  metric.name: metric for theme in (mouth, emotion, motion, portrait, latent)
+  metric.name: metric for theme in (mouth, emotion, motion, portrait, painting, latent)
   for metric in theme.METRICS
 }  # fmt: skip
 

@@ -32,12 +32,12 @@ class Metric:
   better: Literal['lower', 'higher'] | tuple[float, float]
   truth: Reference | None = None
   baselines: Mapping[str, Reference] = dataclasses.field(default_factory=dict)
-  needs: Literal['portrait_records'] | None = None
+  needs: Literal['records', 'portrait_records'] = 'records'
   tables: Mapping[str, Callable[[Study], Any]] = dataclasses.field(default_factory=dict)
 
   def is_measurable(self, study: Study) -> bool:
     """Whether the study has what the metric needs."""
-    return self.needs is None or getattr(study, self.needs) is not None
+    return getattr(study, self.needs) is not None
 
   def truth_in(self, found: Mapping[str, Any]) -> str:
     """The truth's score among the numbers `found`, to be read; '' where there is none."""

@@ -13,6 +13,7 @@ from gmtalker_jax.data import frames as clip_frames
 from gmtalker_jax.data import source, windows
 from gmtalker_jax.data.batches import Cached
 from gmtalker_jax.data.latent import Normal
+from gmtalker_jax.evaluation import regions
 from gmtalker_jax.evaluation.metrics.metric import Metric
 from gmtalker_jax.evaluation.study import Study, part
 from gmtalker_jax.inference import latents, speak
@@ -35,20 +36,26 @@ def pictures(study: Study) -> Pictures:
     InputError: no held-out clip of that person, or one without frames.
   """
   study.progress('portrait')
-  talker, directory = study.talker, study.portrait_records
-  assert directory is not None  # see Metric.needs
-  shots, batch = _shots(talker, directory), speak.batch_size()
-  shots = shots[: len(shots) // batch * batch] or shots  # one shape, one compilation
-  stack = {name: np.stack([s[name] for s in shots]) for name in shots[0]}
+  talker, batch = study.talker, speak.batch_size()
+  stack = {name: np.stack([s[name] for s in shots(study)]) for name in shots(study)[0]}
   painted = [
     speak.paint_batch(
       talker, *(stack[n][i : i + batch] for n in ('rendering', 'emotion', 'latent'))
     )
-    for i in range(0, len(shots), batch)
+    for i in range(0, len(stack['image']), batch)
   ]
   size = talker.portrait.module.output_size
   enlarged = np.stack([cv2.resize(r, (size, size)) for r in stack['rendering']])
   return Pictures(stack['image'], np.concatenate(painted), enlarged)
+
+
+@part
+def shots(study: Study) -> list[dict[str, np.ndarray]]:
+  """Held-out frames of the talker's person: rendering, image, emotion, latent, landmarks."""
+  directory, batch = study.portrait_records, speak.batch_size()
+  assert directory is not None  # see Metric.needs
+  found = _shots(study.talker, directory)
+  return found[: len(found) // batch * batch] or found  # one shape, one compilation
 
 
 def psnr(predicted: np.ndarray, truth: np.ndarray) -> float:
@@ -80,7 +87,10 @@ def _shots(
     record, tracked = opened[i], clip_frames.tracked(opened[i])
     law = encode.posterior(record)
     items = clip_frames.Frames(opened, {i: tracked}, Normal(law.mean[None], law.deviation[None]))
-    for k in range(len(items))[:: max(1, len(items) // each)][:each]:
+    chosen_frames = range(len(items))[:: max(1, len(items) // each)][:each]
+    size, shape = module.output_size, talker.person.identity
+    points = regions.landmarks(talker.head, shape, record, tracked[list(chosen_frames)], size)
+    for k, at in zip(chosen_frames, points, strict=True):
       item = items[k]
       chosen.append(
         {
@@ -88,6 +98,7 @@ def _shots(
           'image': windows.reduce(item['photograph'], module.output_size, item['id']),
           'emotion': emotions.to_measure(record),
           'latent': item['latent'].mean,
+          'landmarks': at,
         }
       )
   return chosen

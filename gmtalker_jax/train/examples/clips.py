@@ -58,7 +58,9 @@ class Clips(NamedTuple):
 def open_clips(
   settings: Settings, statistics: Statistics | None = None, with_frames: bool = False
 ) -> Clips:
-  """Opens both splits, cached as the config says; without `statistics`, the records' own count.
+  """Opens both splits, cached as the config says.
+
+  `statistics` are those of the weights that the run begins with; None = those of the records.
 
   Raises InputError, see `source.open_records`.
   """
@@ -68,7 +70,8 @@ def open_clips(
     for split in ('train', 'test')
   )
   cached = (batches.Cached(split, data.cache_mb) for split in (train, test))
-  return Clips(*cached, train, statistics or train.statistics)
+  own = train.statistics
+  return Clips(*cached, train, statistics.awakened(own) if statistics else own)
 
 
 def windows(settings: Settings, clips: Clips, example: batches.Example) -> Examples:

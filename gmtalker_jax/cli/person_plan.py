@@ -1,0 +1,128 @@
+"""The steps from videos of somebody to their talker: which commands, with which numbers."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gmtalker_jax.cli.course import Step
+
+# The expression generator keeps what it knows of emotions and of latents; it learns the manner.
+_KEPT = 'encoder,tokens,pool_w,pool_z,head_w,head_z,mog_mapper'
+_FLOW = 'conditioners'  # of the motion generator: pre-trained, stays (method 3)
+
+
+class Preset(NamedTuple):
+  """How long a portrait is worked on."""
+
+  size: int  # pixels of the pictures
+  expression: int  # steps
+  motion: int  # steps
+  variant: str  # of configs/portrait.py
+  portrait: int  # steps
+  more: tuple[str, ...]  # further flags of the portrait
+  shares: tuple[float, ...]  # minutes of each step on two cores, about
+
+
+_QUICK, _GOOD = (3, 1, 1, 8, 0.3, 2, 1, 1, 1), (4, 2, 1.5, 38, 0.3, 5, 2, 3, 3)
+PRESETS = {
+  'quick': Preset(128, 200, 150, 'demo', 2_000, (), _QUICK),
+  'good': Preset(
+    256, 400, 300, 'builtin', 2_400,
+    ('--config.loss.perceptual=0.3', '--config.loss.perceptual_crop=64'), _GOOD,
+  ),
+  'best': Preset(
+    512, 1_000, 1_000, 'builtin', 16_000,
+    ('--config.model.output_size=512', '--config.loss.perceptual=0.3',
+     '--config.loss.perceptual_crop=96', '--config.loss.adversarial=0.05'),
+    (10, 5, 4, 700, 0.3, 12, 4, 6, 6),
+  ),
+  'accelerator': Preset(
+    512, 2_000, 2_000, '', 30_000,
+    ('--config.loss.perceptual=0.03', '--config.data.batch_size=16'), (10, 4, 4, 60, 1, 3, 1, 1, 1),
+  ),
+}  # fmt: skip
+
+
+def steps(
+  videos: Sequence[str],
+  out: Path,
+  preset: Preset,
+  origin: str,
+  models: Mapping[str, Mapping[str, Any]],
+  name: str = '',
+  emotions: str = '',
+) -> list[Step]:
+  """All commands of a portrait.
+
+  Args:
+    videos: of the person.
+    out: everything goes there.
+    preset: sizes and steps.
+    origin: the talker whose weights it begins with.
+    models: hyperparameters of that talker's networks, by stage.
+    name, emotions: see `gmtalker prepare`.
+  """
+  at = lambda path: str(out / path)  # noqa: E731
+
+  def train(stage: str, variant: str, count: int, *more: str) -> tuple[str, ...]:
+    return (
+      'train', f'--config=configs/{stage}.py:{variant}', f'--workdir={at(f"runs/{stage}")}',
+      f'--config.data.records={at("records")}', f'--config.steps={count}',
+      f'--config.optimizers.generator.decay_steps={count}', *more,
+    )  # fmt: skip
+
+  def tuned(stage: str, count: int, frozen: str) -> tuple[str, ...]:
+    fields = {k: v for k, v in models[stage].items() if k not in _OF_DATA}
+    flags = [f'--config.model.{field}={value}' for field, value in fields.items()]
+    return train(
+      stage, 'builtin', count, f'--config.init_from={origin}', *flags,
+      f'--config.optimizers.generator.frozen={frozen}', '--config.optimizers.generator.rate=2e-4',
+      '--config.optimizers.generator.warmup=20',
+    )  # fmt: skip
+
+  # A painter that knows faces is the better beginning, where it paints pictures of this size.
+  same = (models['portrait']['input_size'], models['portrait']['output_size'])
+  begun = preset.variant == 'builtin' and same == (preset.size, preset.size)
+  beginning = (f'--config.init_from={origin}', *_as(models['portrait'])) if begun else ()
+  named = [*(['--name', name] if name else []), *(['--emotions', emotions] if emotions else [])]
+  sound = at('records/held_out.wav')
+  speak = ('speak', '--talker', at('talker'), '--audio', sound)
+  commands = {
+    'records': (
+      'prepare', 'person', *videos, '--out', at('records'), '--size', str(preset.size),
+      '--overwrite', *named,
+    ),
+    'the manner (expression)': tuned('expression', preset.expression, _KEPT),
+    'the head (motion)': tuned('motion', preset.motion, _FLOW),
+    'the picture (portrait)': train(
+      'portrait', preset.variant, preset.portrait, *beginning, *preset.more,
+      f'--config.data.expression_workdir={at("runs/expression")}',
+    ),
+    'bundle': (
+      'bundle', '--expression', at('runs/expression'), '--motion', at('runs/motion'),
+      '--portrait', at('runs/portrait'), '--out', at('talker'),
+    ),
+    'evaluate': (
+      'evaluate', '--talker', at('talker'), '--portrait-records', at('records'), '--out',
+      at('metrics.json'),
+    ),
+    'truth beside portrait': (
+      'reenact', '--talker', at('talker'), '--records', at('records'), '--audio', sound, '--out',
+      at('beside.mp4'),
+    ),
+    'speak: eight emotions': (*speak, '--grid', 'emotions', '--out', at('emotions.mp4')),
+    'speak: ten seeds': (*speak, '--grid', 'seeds', '--out', at('seeds.mp4')),
+  }  # fmt: skip
+  return [
+    Step(what, command, share)
+    for (what, command), share in zip(commands.items(), preset.shares, strict=True)
+  ]
+
+
+# Sizes that the records dictate.
+_OF_DATA = ('speech_dim', 'expression_dim', 'motion_dim', 'subjects')
+
+
+def _as(model: Mapping[str, Any]) -> list[str]:
+  """Flags that make a painter of the same shape."""
+  return [f'--config.model.{k}={v}' for k, v in model.items() if k != 'latent_dim']

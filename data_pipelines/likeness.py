@@ -19,7 +19,7 @@ from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.types import Coefficients
 
-from . import texture_fill
+from . import backdrop, eye_colours, texture_fill
 
 SHOTS = 48  # frames that say enough of a person
 SIZE = 256  # of the texture
@@ -27,6 +27,8 @@ SIZE = 256  # of the texture
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _FACING = 0.2  # cosine of the angle at which skin is seen too flatly
 _RIM = (0.008, 0.035)  # of the picture: so near the outline nothing, from there on all is believed
+_BACKDROP = (0.1, 0.4)  # credibility of a colour: none, full
+_NECK = 0.72  # row of the chart, from where on there may be clothes of any colour
 _DEPTH_SLACK = 0.03  # head widths
 _ENOUGH = 0.08  # share of the frames that must show a texel well
 _UNSTEADY = 0.10  # spread of a texel over the frames that makes it half as credible
@@ -68,8 +70,9 @@ def fit(head: Head, identity: np.ndarray, shots: Sequence[Shot]) -> Person:
     shots: one or more, of one size, spread over what there is; 32 to 64 are enough.
 
   Returns:
-    the person: texture [SIZE, SIZE, 3] in steps of 1/255, grey light [9]. The scale between the
-    two is free; it is set so that most of the skin is as bright as the head's own.
+    the person: texture [SIZE, SIZE, 3] in steps of 1/255, grey light [9], colours of the eyes. The
+    scale between albedo and light is free; it is set so that most of the skin is as bright as the
+    head's own.
   """
   texels = _texels(head)
   seen = _look(head, np.asarray(identity, np.float32), shots, texels)
@@ -80,14 +83,17 @@ def fit(head: Head, identity: np.ndarray, shots: Sequence[Shot]) -> Person:
     lamp = _light(seen, albedo @ _GREY, lamp)
     albedo, spread = _albedo(seen, lamp)
   scale = brightness / max(_typical(seen, albedo), 1e-3)
+  lamp, albedo = lamp / scale, albedo * scale
   texture, trust = np.zeros((SIZE * SIZE, 3), np.float32), np.zeros(SIZE * SIZE, np.float32)
-  texture[texels.index] = np.clip(albedo * scale, 0, 1)
+  # Where the shade is too dark for what is seen, all channels give way together: a hue is kept.
+  texture[texels.index] = albedo / np.maximum(albedo.max(1, keepdims=True), 1)
   trust[texels.index] = _trust(seen, spread)
   filled = texture_fill.fill(texture.reshape(SIZE, SIZE, 3), trust.reshape(SIZE, SIZE))
   return Person(
     np.asarray(identity, np.float32),
     (np.round(filled * 255) / 255).astype(np.float32),
-    (lamp / scale).astype(np.float32),
+    lamp.astype(np.float32),
+    _eyes(head, identity, shots, lamp),
   )
 
 
@@ -107,20 +113,45 @@ def _texels(head: Head) -> _Texels:
 
 
 def _look(head: Head, identity: np.ndarray, shots: Sequence[Shot], texels: _Texels) -> _Seen:
-  looks = []
+  looks, masks = [], []
   for shot in shots:
-    own = identity if shot.identity is None else np.asarray(shot.identity, np.float32)
-    size = len(shot.picture)
+    size, own = len(shot.picture), _own(shot, identity)
     place, normal, facing, mask = map(
       np.asarray, _project(head, own, shot.coefficients, texels.corners, texels.weights, size)
     )
+    masks.append(mask)
     rim = cv2.distanceTransform((mask > 0).astype(np.uint8), cv2.DIST_L2, 5) / size
     away = np.asarray(_sample(rim[..., None], place))[:, 0]
     inside = np.clip((away - _RIM[0]) / (_RIM[1] - _RIM[0]), 0, 1)
     colour = np.asarray(_sample(shot.picture.astype(np.float32) / 255, place))
     looks.append(_Seen(colour, inside * np.clip(facing - _FACING, 0, 1), normal))
   colour, weight, normal = map(np.stack, zip(*looks, strict=True))
+  weight *= _credible(shots, masks, colour, texels.index // SIZE < _NECK * SIZE)
   return _Seen(colour, weight, np.asarray(light.basis(jnp.asarray(normal))))
+
+
+def _credible(
+  shots: Sequence[Shot], masks: Sequence[np.ndarray], colour: np.ndarray, head: np.ndarray
+) -> np.ndarray:
+  """0 where a colour [N, P, 3] is that of the background, 1 where it is not [N, P].
+
+  What has the colour of a tie is none of the texels of the `head` [P], but may be of the neck's.
+  """
+  pictures = [shot.picture for shot in shots]
+  of_head, of_all = (
+    backdrop.judge(backdrop.credibility(pictures, masks, share), colour) for share in (0.75, 1.0)
+  )
+  return np.clip((np.where(head, of_head, of_all) - _BACKDROP[0]) / np.ptp(_BACKDROP), 0, 1)
+
+
+def _own(shot: Shot, identity: np.ndarray) -> np.ndarray:
+  return np.asarray(identity if shot.identity is None else shot.identity, np.float32)
+
+
+def _eyes(head: Head, identity, shots: Sequence[Shot], lamp: np.ndarray) -> np.ndarray | None:
+  identities = [_own(shot, identity) for shot in shots]
+  coefficients = [shot.coefficients for shot in shots]
+  return eye_colours.fit(head, identities, coefficients, [s.picture for s in shots], lamp)
 
 
 @jax.jit(static_argnames='size')

@@ -15,7 +15,7 @@ def fill(texture: np.ndarray, trust: np.ndarray) -> np.ndarray:
     trust: [R, R] 0..1.
 
   Returns:
-    [R, R, 3] 0..1; what is trusted wholly, and `_MARGIN` texels from what is not, is unchanged.
+    [R, R, 3] 0..1; what is trusted wholly, and two margins from what is not, is unchanged.
   """
   trust = _soften(trust)
   mirrored, other = texture[:, ::-1], trust[:, ::-1]
@@ -54,4 +54,5 @@ def _soften(trust: np.ndarray) -> np.ndarray:
   """Lets trust end gently, inward of where it ended."""
   kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_MARGIN, _MARGIN))
   inner = cv2.erode(trust.astype(np.float32), kernel, borderValue=1.0)
-  return cv2.GaussianBlur(inner, (0, 0), _MARGIN / 4, borderType=cv2.BORDER_REPLICATE)
+  soft = cv2.GaussianBlur(inner, (0, 0), _MARGIN / 4, borderType=cv2.BORDER_REPLICATE)
+  return np.minimum(soft, trust)  # the blur reaches beyond what was seen, where there is no colour

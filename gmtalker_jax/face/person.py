@@ -14,6 +14,7 @@ class Person:
   identity: jax.Array | np.ndarray  # [I] identity coefficients of the head
   texture: jax.Array | np.ndarray | None  # [R, R, 3] albedo 0..1, see chart.py; None = the head's
   light: jax.Array | np.ndarray  # [9] or [9, 3], see light.shade
+  eyes: jax.Array | np.ndarray | None = None  # [2, 3] albedo of white and iris; None = the head's
 
   @classmethod
   def plain(cls, identity: jax.Array | np.ndarray) -> 'Person':

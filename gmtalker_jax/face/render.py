@@ -76,7 +76,7 @@ def draw(
   albedo, normal, eye, address = jnp.split(pixels, (3, 6, 9), -1)
   hit = fragments.triangle >= 0
   normal = jnp.where(hit[..., None], _unit(normal), 0.0)
-  albedo = _paint_iris(albedo, eye)
+  albedo = _paint_eyes(albedo, eye, person.eyes)
   if person.texture is not None:
     painted = chart.look_up(jnp.asarray(person.texture), address[..., :2])
     albedo = albedo + address[..., 2:] * (painted - albedo)
@@ -142,12 +142,22 @@ def _unit(vectors: jax.Array) -> jax.Array:
   return vectors * jax.lax.rsqrt(jnp.maximum((vectors**2).sum(-1, keepdims=True), 1e-20))
 
 
-def _paint_iris(albedo: jax.Array, eye: jax.Array) -> jax.Array:
-  """Paints pupil, iris and its dark rim where `eye` [H, W, 3] is the surface of an eyeball."""
+def _paint_eyes(
+  albedo: jax.Array, eye: jax.Array, eyes: jax.Array | np.ndarray | None
+) -> jax.Array:
+  """Paints pupil, iris and its dark rim where `eye` [H, W, 3] is the surface of an eyeball.
+
+  Of `eyes` [2, 3], if there are any, the first is the white around them and the second the iris.
+  """
+  iris, rim = IRIS_COLOUR, RIM_COLOUR
+  if eyes is not None:
+    on_eye = (eye**2).sum(-1, keepdims=True) > 0.25
+    white, iris = jnp.asarray(eyes).reshape(2, 1, 1, 3)
+    albedo, rim = jnp.where(on_eye, white, albedo), iris * (RIM_COLOUR[0] / IRIS_COLOUR[0])
   eye = _unit(eye)
   radius = jnp.sqrt(eye[..., :1] ** 2 + eye[..., 1:2] ** 2 + 1e-12)
   front = eye[..., 2:] > 0.5
-  rings = ((IRIS, RIM_COLOUR, 0.06), (IRIS - 0.1, IRIS_COLOUR, 0.1), (PUPIL, PUPIL_COLOUR, 0.06))
+  rings = ((IRIS, rim, 0.06), (IRIS - 0.1, iris, 0.1), (PUPIL, PUPIL_COLOUR, 0.06))
   for edge, colour, soft in rings:
     share = jnp.where(front, jnp.clip((edge - radius) / soft + 0.5, 0, 1), 0.0)
     albedo = albedo + share * (jnp.asarray(colour).reshape(1, 1, 3) - albedo)

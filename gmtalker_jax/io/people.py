@@ -3,6 +3,7 @@
 identity  [I] numbers
 texture   a PNG in base64, 8 bits; null or absent: the head's own colours
 light     [9] or [9, 3] numbers; null or absent: the default light
+eyes      [2, 3] numbers; null or absent: the head's own
 """
 
 import base64
@@ -35,6 +36,8 @@ def to_json(person: Person) -> dict[str, Any]:
   }
   if person.texture is not None:
     values['texture'] = _encode(np.asarray(person.texture))
+  if person.eyes is not None:
+    values['eyes'] = np.asarray(person.eyes, np.float32).tolist()
   return values
 
 
@@ -48,8 +51,13 @@ def from_json(values: Mapping[str, Any]) -> Person:
   if values.get('light') is not None:
     light = _numbers(values['light'], 'light', 2)
     if light.shape not in ((9,), (9, 3)):
-      raise InputError(f'got a light {list(light.shape)}, expected [9] or [9, 3] numbers')
+      raise InputError(f'got a light {list(light.shape)}, expected [9] or [9, 3]; make it again')
     person = dataclasses.replace(person, light=light)
+  if values.get('eyes') is not None:
+    eyes = _numbers(values['eyes'], 'eyes', 2)
+    if eyes.shape != (2, 3):
+      raise InputError(f'got eyes {list(eyes.shape)}, expected [2, 3]; make it again')
+    person = dataclasses.replace(person, eyes=eyes)
   if values.get('texture') is not None:
     person = dataclasses.replace(person, texture=_decode(values['texture']))
   return person

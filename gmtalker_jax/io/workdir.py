@@ -40,6 +40,7 @@ class About(NamedTuple):
   identity: list[float] | None = None
   texture: str | None = None
   light: list[Any] | None = None
+  eyes: list[list[float]] | None = None
 
 
 class Inference(NamedTuple):

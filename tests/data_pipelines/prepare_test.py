@@ -105,6 +105,9 @@ def test_a_folder_with_every_fault(tmp_path, clips, film, coefficients):
   assert photographs.shape == renderings.shape == (FRAMES, 64, 64, 3)
   assert ann['speech_encoder'] == speech.open().identity
   assert len(bob['frames']) == 0
+  # Who is shown has a likeness.
+  assert list(opened.people) == ['ann']
+  assert opened.people['ann']['texture']
   yaw = np.corrcoef(ann['motion'][:, 1], coefficients.motion[:, 1])[0, 1]
   assert yaw > 0.98
   # The rendering of the fit lies where the head of the photograph is.
@@ -142,7 +145,9 @@ def test_procedural_clips_keep_their_truth(tmp_path, film, voice, coefficients):
   )
   assert made['splits'] == {'train': 1, 'test': 1}
   assert made['rejected'][0]['code'] == 'bad_truth'
-  record = source.open_records(tmp_path / 'out/records', 'train', with_frames=True)[0]
+  opened = source.open_records(tmp_path / 'out/records', 'train', with_frames=True)
+  assert opened.people == {}  # invented pictures keep the plain head
+  record = opened[0]
   np.testing.assert_array_equal(record['expression'], coefficients.expression)
   np.testing.assert_array_equal(record['motion'], coefficients.motion)
   assert (record['emotion'], record['level'], record['dataset']) == ('sad', 2, 'procedural')

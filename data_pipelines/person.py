@@ -18,7 +18,7 @@ from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError, did_you_mean
 from gmtalker_jax.data import schema
 from gmtalker_jax.face.person import Person
-from gmtalker_jax.io import audio, files
+from gmtalker_jax.io import audio, files, identity, video
 from gmtalker_jax.io.heads import load_head
 
 from . import build, contact_sheet, cuts, ingest, prepare, report, sources, spooled
@@ -28,6 +28,9 @@ from . import track as tracking
 KIND = 'person'
 HELD_OUT = 'held_out.wav'
 SHORTEST = 15.0  # seconds of a person, all videos together
+# Cosine of two faces: 0.80 +- 0.14 for one person, 0.02 +- 0.15 for two.
+_ONE_PERSON = 0.4
+_LOOKS, _APART = 3, 25  # frames of a video that are compared, and how far they are apart
 
 
 class Piece(NamedTuple):
@@ -91,6 +94,7 @@ def prepare_person(
   tools = prepare.tools(encoder)
   seen = [_attempt(_see, clip, clip, tools) for clip in _watched(clips, 'watching', progress)]
   _check_length(seen)
+  notes = _check_one_person(seen)
   together = [tracking.seen(sighting.track, sighting.crop) for sighting in seen]
   shape = fitting.fit_shape(tools.model, together)
   fitted = [_attempt(ingest.understand, s.source, s, tools, shape) for s in seen]
@@ -111,7 +115,7 @@ def prepare_person(
     held = [piece.wave for piece in pieces if piece.split == 'test']
     audio.write(work / HELD_OUT, np.concatenate(held))
     shutil.rmtree(spool)
-    made = report.make(KIND, [_facts(piece) for piece in pieces], [], [], [])
+    made = report.make(KIND, [_facts(piece) for piece in pieces], [], [], notes)
     report.save(made, work)
   return made
 
@@ -141,13 +145,13 @@ def _sources(
   videos: Sequence[str | Path], name: str, labels: Mapping[str, str]
 ) -> list[sources.ClipSource]:
   found: list[Path] = []
-  for video in map(Path, videos):
-    if video.is_dir():
-      found += _of_one_folder(video)
-    elif video.is_file():
-      found.append(video)
+  for path in map(Path, videos):
+    if path.is_dir():
+      found += _of_one_folder(path)
+    elif path.is_file():
+      found.append(path)
     else:
-      raise InputError(f'got {video}, expected a video file or a folder of them; check the path')
+      raise InputError(f'got {path}, expected a video file or a folder of them; check the path')
   unknown = labels.keys() - {path.name for path in found}
   if unknown:
     first = min(unknown)
@@ -201,6 +205,37 @@ def _check_length(seen: Sequence[ingest.Sighting]) -> None:
       f'got {seconds:.1f} s of a face, expected {SHORTEST:.0f} s or more (a minute is better); '
       'film more, or give more videos of the same person'
     )
+
+
+def _check_one_person(seen: Sequence[ingest.Sighting]) -> list[str]:
+  """Raises InputError for faces of two people; returns a note where nobody can tell."""
+  if len(seen) < 2:
+    return []
+  if not identity.is_there():
+    return ['whether the videos show one person was not checked; `make carriers` brings what can']
+  embed = identity.load()
+  faces = [embed(np.stack(list(_faces(one)))).mean(0) for one in seen]
+  faces = [face / np.linalg.norm(face) for face in faces]
+  for one, face in zip(seen[1:], faces[1:], strict=True):
+    alike = float(face @ faces[0])
+    if alike < _ONE_PERSON:
+      raise InputError(
+        f'got {seen[0].source.video_path} and {one.source.video_path} of two people (their faces '
+        f'are alike by {alike:.2f}, one person by {_ONE_PERSON} or more), expected one; make a '
+        'portrait of each'
+      )
+  return []
+
+
+def _faces(sighting: ingest.Sighting) -> Iterator[np.ndarray]:
+  """A few faces of a video, early in its track."""
+  track = sighting.track
+  wanted = {track.start + i for i in np.flatnonzero(track.valid)[::_APART][:_LOOKS]}
+  for number, frame in enumerate(video.stream(sighting.source.video_path)):
+    if number in wanted:
+      yield identity.align(frame, track.landmarks[number - track.start])
+    if number >= max(wanted):
+      return
 
 
 def _cut(clips: Sequence[ingest.Ingested]) -> list[Piece]:

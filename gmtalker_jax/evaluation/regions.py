@@ -12,12 +12,9 @@ from gmtalker_jax.face import camera as cameras
 from gmtalker_jax.face import landmarks as names
 from gmtalker_jax.face import morphable
 from gmtalker_jax.face.render import posed
-from gmtalker_jax.io import identity
 from gmtalker_jax.types import Coefficients
 
 _ROOM = 0.04  # around what moves, in widths of the picture
-_CORNERS = (61, 291)  # of the mouth, as the viewer sees them from left to right
-_TIP = 4  # of the nose
 
 
 def landmarks(head, shape, record: Mapping[str, Any], frames: np.ndarray, size: int) -> np.ndarray:
@@ -44,11 +41,3 @@ def still(points: np.ndarray, size: int) -> np.ndarray:
       cv2.fillConvexPoly(mask, hull, 1)
     masks.append(cv2.dilate(mask, kernel) == 0)
   return np.stack(masks)
-
-
-def aligned(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-  """The face of a picture, with landmarks [478, 2], as `io.identity` takes it."""
-  left, right = (points[list(ring)].mean(0) for ring in names.EYELIDS)  # the subject's
-  five = np.stack([right, left, points[_TIP], points[_CORNERS[0]], points[_CORNERS[1]]])
-  matrix, _ = cv2.estimateAffinePartial2D(five.astype(np.float32), identity.TEMPLATE)
-  return cv2.warpAffine(picture, matrix, (identity.SIZE, identity.SIZE), flags=cv2.INTER_AREA)

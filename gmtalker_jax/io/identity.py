@@ -8,9 +8,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.face import landmarks as names
 
 NAME = 'MobileFaceNet.tflite'
 SIZE = 112  # pixels of an aligned face
@@ -18,6 +20,10 @@ SIZE = 112  # pixels of an aligned face
 TEMPLATE = np.array(
   [[38.29, 51.70], [73.53, 51.50], [56.03, 71.74], [41.55, 92.37], [70.73, 92.20]], np.float32
 )
+
+
+_CORNERS = (61, 291)  # of the mouth, as the viewer sees them from left to right
+_TIP = 4  # of the nose
 
 
 def folder() -> Path:
@@ -30,6 +36,15 @@ def folder() -> Path:
 def is_there() -> bool:
   """Whether `load` finds the network."""
   return (folder() / NAME).is_file()
+
+
+def align(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+  """The face of a picture uint8 [H, W, 3] with landmarks [478, 2] in pixels, as `load` takes it."""
+  left, right = (landmarks[list(ring)].mean(0) for ring in names.EYELIDS)  # the subject's
+  corners = landmarks[list(_CORNERS)]
+  five = np.stack([right, left, landmarks[_TIP], *corners]).astype(np.float32)
+  matrix, _ = cv2.estimateAffinePartial2D(five, TEMPLATE)
+  return cv2.warpAffine(picture, matrix, (SIZE, SIZE), flags=cv2.INTER_AREA)
 
 
 def load() -> Callable[[np.ndarray], np.ndarray]:

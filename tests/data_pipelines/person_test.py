@@ -1,6 +1,8 @@
 """A person's videos become clips of one identity, whose end is held out; what cannot be is said."""
 
 import importlib.util
+import itertools
+import pathlib
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source
 from gmtalker_jax.face import render
 from gmtalker_jax.face.person import Person
-from gmtalker_jax.io import audio, video
+from gmtalker_jax.io import audio, identity, video
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
@@ -127,3 +129,23 @@ def test_labels_are_read_or_refused_by_line(tmp_path):
   path.write_text('a.mp4,hapy\n')
   with pytest.raises(InputError, match=r"'a.mp4,hapy' in line 1 .*did you mean 'happy'"):
     person.read_labels(path)
+
+
+REAL = pathlib.Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'person'
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason='needs the real clips of ../shared/data')
+@pytest.mark.skipif(not identity.is_there(), reason='needs `make carriers`')
+def test_two_real_people_are_told_apart_and_one_is_not(tmp_path):
+  paths = []
+  for name in ('anchor/anchor_71s', 'speaker/speaker_60s', 'anchor/anchor_71s'):
+    film, start = REAL / f'{name}.mp4', 300 * len(paths)
+    frames = list(itertools.islice(video.stream(film), start, start + 225))
+    wave = audio.read(film)[start * 640 : (start + 225) * 640]
+    paths.append(tmp_path / f'{len(paths)}.mp4')
+    video.write(paths[-1], frames, wave)
+  with pytest.raises(InputError, match=r'0\.mp4 and .*1\.mp4 of two people .*alike by'):
+    prepared(paths[:2], tmp_path / 'out')
+  report = prepared(paths[::2], tmp_path / 'out')
+  assert report['notes'] == []
+  assert report['splits']['test'] >= 1

@@ -78,7 +78,7 @@ def test_a_face_is_like_itself_and_less_like_another(head, clip):
   rng, embed = np.random.default_rng(1), identity.load()
   people = [Person.plain(np.zeros(80)), Person.plain(3 * rng.standard_normal(80))]
   faces = [
-    regions.aligned(render.render_frames(head, p, made, 256, 1)[0], points[0]) for p in people
+    identity.align(render.render_frames(head, p, made, 256, 1)[0], points[0]) for p in people
   ]
   darker = (faces[0] * 0.9).astype(np.uint8)
   one, same, other = embed(np.stack([faces[0], darker, faces[1]]))

@@ -121,7 +121,7 @@ def _likeness(study: Study) -> dict[str, float]:
 
   def vectors(pictures: np.ndarray) -> np.ndarray:
     pairs = zip(pictures, made.landmarks, strict=True)
-    return embed(np.stack([regions.aligned(p, at) for p, at in pairs]))
+    return embed(np.stack([identity.align(p, at) for p, at in pairs]))
 
   truth = vectors(made.photograph)
   return {
@@ -136,7 +136,7 @@ def _likeness_truth(study: Study) -> float | None:
     return None
   made, embed = painted(study), identity.load()
   pairs = zip(made.photograph, made.landmarks, strict=True)
-  found = embed(np.stack([regions.aligned(p, at) for p, at in pairs]))
+  found = embed(np.stack([identity.align(p, at) for p, at in pairs]))
   return float((found @ found.T)[np.triu_indices(len(found), 1)].mean())
 
 

@@ -52,6 +52,7 @@ def steps(
   preset: Preset,
   origin: str,
   models: Mapping[str, Mapping[str, Any]],
+  encoder: str,
   name: str = '',
   emotions: str = '',
 ) -> list[Step]:
@@ -63,6 +64,7 @@ def steps(
     preset: sizes and steps.
     origin: the talker whose weights it begins with.
     models: hyperparameters of that talker's networks, by stage.
+    encoder: what that talker hears through.
     name, emotions: see `gmtalker prepare`.
   """
   at = lambda path: str(out / path)  # noqa: E731
@@ -93,7 +95,7 @@ def steps(
   commands = {
     'records': (
       'prepare', 'person', *videos, '--out', at('records'), '--size', str(preset.size),
-      '--overwrite', *named,
+      '--encoder', encoder, '--overwrite', *named,
     ),
     'the manner (expression)': tuned('expression', preset.expression, _KEPT),
     'the head (motion)': tuned('motion', preset.motion, _FLOW),

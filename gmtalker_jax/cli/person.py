@@ -42,7 +42,9 @@ def main(argv: Sequence[str]) -> int:
   who = talker.load(args.origin)
   models = {name: bundling.hyperparameters(getattr(who, name).module) for name in STAGES}
   preset, out = person_plan.PRESETS[args.preset], Path(args.out)
-  steps = person_plan.steps(args.videos, out, preset, args.origin, models, args.name, args.emotions)
+  steps = person_plan.steps(
+    args.videos, out, preset, args.origin, models, who.speech_encoder, args.name, args.emotions
+  )
   if args.dry_run:
     print('\n'.join(step.command for step in steps))
     return 0

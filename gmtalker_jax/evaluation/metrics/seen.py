@@ -8,6 +8,7 @@ they say of recorded clips is all that can be asked of a talker.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from gmtalker_jax import speech
@@ -62,7 +63,7 @@ def spoken(study: Study) -> dict[str, list[Shown]]:
     for name in _ASKED:
       weights = timeline.parse(name, 1.0, len(motion))
       expression, latent = speak.generate_expression(talker, rows, weights, i)
-      some = Coefficients(expression[frames], motion[frames])
+      some = Coefficients(jnp.asarray(expression[frames]), jnp.asarray(motion[frames]))
       rendered = render_frames(talker.head, talker.person, some, inner, speak.batch_size())
       painted = _paint(study, rendered, weights[frames], latent[frames])
       record = {'expression': expression, 'motion': motion}

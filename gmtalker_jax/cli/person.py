@@ -41,10 +41,9 @@ def main(argv: Sequence[str]) -> int:
 
   who = talker.load(args.origin)
   models = {name: bundling.hyperparameters(getattr(who, name).module) for name in STAGES}
+  origin = person_plan.Origin(args.origin, models, who.speech_encoder)
   preset, out = person_plan.PRESETS[args.preset], Path(args.out)
-  steps = person_plan.steps(
-    args.videos, out, preset, args.origin, models, who.speech_encoder, args.name, args.emotions
-  )
+  steps = person_plan.steps(args.videos, out, preset, origin, args.name, args.emotions)
   if args.dry_run:
     print('\n'.join(step.command for step in steps))
     return 0

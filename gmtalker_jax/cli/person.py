@@ -5,8 +5,8 @@ One minute of a face that talks, in focus and without cuts, is enough; more is b
 it: open it in a browser. Run the same command again to go on where it was cut off.
 
 examples:
-  gmtalker person me.mp4 --out me                  a quarter of an hour on two cores, 128 pixels
-  gmtalker person me.mp4 --out me --preset good    an hour, 256 pixels
+  gmtalker person me.mp4 --out me                  128 pixels, about half an hour on two cores
+  gmtalker person me.mp4 --out me --preset good    256 pixels, about an hour
   gmtalker person a.mp4 b.mp4 --out me --name Ann --emotions labels.csv
   gmtalker speak --talker me/talker --audio voice.wav --emotion happy --out talk.mp4
 

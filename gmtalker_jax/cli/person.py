@@ -5,8 +5,8 @@ One minute of a face that talks, in focus and without cuts, is enough; more is b
 it: open it in a browser. Run the same command again to go on where it was cut off.
 
 examples:
-  gmtalker person me.mp4 --out me                  a quarter of an hour on two cores, 128 pixels
-  gmtalker person me.mp4 --out me --preset good    an hour, 256 pixels
+  gmtalker person me.mp4 --out me                  128 pixels, about half an hour on two cores
+  gmtalker person me.mp4 --out me --preset good    256 pixels, about an hour
   gmtalker person a.mp4 b.mp4 --out me --name Ann --emotions labels.csv
   gmtalker speak --talker me/talker --audio voice.wav --emotion happy --out talk.mp4
 
@@ -41,10 +41,9 @@ def main(argv: Sequence[str]) -> int:
 
   who = talker.load(args.origin)
   models = {name: bundling.hyperparameters(getattr(who, name).module) for name in STAGES}
+  origin = person_plan.Origin(args.origin, models, who.speech_encoder)
   preset, out = person_plan.PRESETS[args.preset], Path(args.out)
-  steps = person_plan.steps(
-    args.videos, out, preset, args.origin, models, who.speech_encoder, args.name, args.emotions
-  )
+  steps = person_plan.steps(args.videos, out, preset, origin, args.name, args.emotions)
   if args.dry_run:
     print('\n'.join(step.command for step in steps))
     return 0

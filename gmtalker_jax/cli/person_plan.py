@@ -46,13 +46,19 @@ PRESETS = {
 }  # fmt: skip
 
 
+class Origin(NamedTuple):
+  """The talker whose weights a portrait begins with."""
+
+  path: str  # a directory, or 'builtin'
+  models: Mapping[str, Mapping[str, Any]]  # hyperparameters of its networks, by stage
+  encoder: str  # what it hears through
+
+
 def steps(
   videos: Sequence[str],
   out: Path,
   preset: Preset,
-  origin: str,
-  models: Mapping[str, Mapping[str, Any]],
-  encoder: str,
+  origin: Origin,
   name: str = '',
   emotions: str = '',
 ) -> list[Step]:
@@ -62,9 +68,7 @@ def steps(
     videos: of the person.
     out: everything goes there.
     preset: sizes and steps.
-    origin: the talker whose weights it begins with.
-    models: hyperparameters of that talker's networks, by stage.
-    encoder: what that talker hears through.
+    origin: where it begins.
     name, emotions: see `gmtalker prepare`.
   """
   at = lambda path: str(out / path)  # noqa: E731
@@ -78,24 +82,24 @@ def steps(
 
   def tuned(stage: str, count: int, frozen: str) -> tuple[str, ...]:
     return train(
-      stage, preset.generators, count, f'--config.init_from={origin}',
-      *_as(models[stage], stage, preset.generators),
+      stage, preset.generators, count, f'--config.init_from={origin.path}',
+      *_as(origin.models[stage], stage, preset.generators),
       f'--config.optimizers.generator.frozen={frozen}', '--config.optimizers.generator.rate=2e-4',
       '--config.optimizers.generator.warmup=20',
     )  # fmt: skip
 
   # A painter that knows faces is the better beginning, where it paints pictures of this size.
-  same = (models['portrait']['input_size'], models['portrait']['output_size'])
+  same = (origin.models['portrait']['input_size'], origin.models['portrait']['output_size'])
   begun = preset.variant == 'builtin' and same == (preset.size, preset.size)
-  shape = _as(models['portrait'], 'portrait', preset.variant)
-  beginning = (f'--config.init_from={origin}', *shape) if begun else ()
+  shape = _as(origin.models['portrait'], 'portrait', preset.variant)
+  beginning = (f'--config.init_from={origin.path}', *shape) if begun else ()
   named = [*(['--name', name] if name else []), *(['--emotions', emotions] if emotions else [])]
   sound = at('records/held_out.wav')
   speak = ('speak', '--talker', at('talker'), '--audio', sound)
   commands = {
     'records': (
       'prepare', 'person', *videos, '--out', at('records'), '--size', str(preset.size),
-      '--encoder', encoder, '--overwrite', *named,
+      '--encoder', origin.encoder, '--overwrite', *named,
     ),
     'the manner (expression)': tuned('expression', preset.expression, _KEPT),
     'the head (motion)': tuned('motion', preset.motion, _FLOW),

@@ -22,15 +22,9 @@ def models():
 
 @pytest.mark.parametrize('preset', person_plan.PRESETS)
 def test_every_preset_is_commands_that_exist_with_configs_that_are_read(preset, models, tmp_path):
+  origin = person_plan.Origin('builtin', models, 'logmel')
   steps = person_plan.steps(
-    ['me.mp4'],
-    tmp_path,
-    person_plan.PRESETS[preset],
-    'builtin',
-    models,
-    'logmel',
-    'Ann',
-    'labels.csv',
+    ['me.mp4'], tmp_path, person_plan.PRESETS[preset], origin, 'Ann', 'labels.csv'
   )
   assert all(step.arguments[0] in COMMANDS for step in steps)
   made = ' '.join(step.command for step in steps)

@@ -61,6 +61,14 @@ def test_truth_and_trivial_rows_are_those_of_the_registry(monkeypatch):
   assert (row.truth, row.baseline) == ('0.5', 'somebody 0.7, nobody never_measured')
 
 
+def test_a_reference_that_could_not_be_measured_is_not_shown():
+  metric = dataclasses.replace(
+    metrics.METRICS['mouth_lmd_ratio'], truth='gone', baselines={'a': 'gone', 'b': 0.25}
+  )
+  assert metric.truth_in({'gone': None}) == ''
+  assert metric.baselines_in({'gone': None}) == 'b 0.25'
+
+
 def test_the_page_is_one_file_with_everything(tmp_path):
   (tmp_path / 'metrics.json').write_text(json.dumps(FOUND))
   points = {'points': [[0, 1], [1, 0]], 'emotions': ['happy', 'sad']}

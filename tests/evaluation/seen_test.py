@@ -37,6 +37,7 @@ def test_a_clip_is_right_where_its_mean_says_so():
   assert table['neutral'] == {name: int(name == 'neutral') for name in table}
   assert 'contempt' not in table
   assert seen.accuracy(JUDGE, []) is None
+  assert seen.confusion(JUDGE, []) == {}
 
 
 def test_direction_is_against_the_same_sound_spoken_neutrally():

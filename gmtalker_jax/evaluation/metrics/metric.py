@@ -41,14 +41,15 @@ class Metric:
 
   def truth_in(self, found: Mapping[str, Any]) -> str:
     """The truth's score among the numbers `found`, to be read; '' where there is none."""
-    return '' if self.truth is None else _shown(self.truth, found)
+    return _shown(self.truth, found)
 
   def baselines_in(self, found: Mapping[str, Any]) -> str:
     """The trivial scores among the numbers `found`, to be read."""
-    return ', '.join(f'{who} {_shown(score, found)}' for who, score in self.baselines.items())
+    scores = ((who, _shown(score, found)) for who, score in self.baselines.items())
+    return ', '.join(f'{who} {score}' for who, score in scores if score)
 
 
-def _shown(reference: Reference, found: Mapping[str, Any]) -> str:
-  """A number in three digits; the name of a metric that was not measured stays a name."""
+def _shown(reference: Reference | None, found: Mapping[str, Any]) -> str:
+  """A number in three digits, '' for none; what nobody asked to measure stays a name."""
   value = found.get(reference, reference) if isinstance(reference, str) else reference
-  return value if isinstance(value, str) else f'{value:.3g}'
+  return '' if value is None else value if isinstance(value, str) else f'{value:.3g}'

@@ -23,7 +23,7 @@ from gmtalker_jax.io import emotion_judges
 from gmtalker_jax.io.emotion_judges import Judge
 from gmtalker_jax.types import Coefficients
 
-_SOUNDS, _LONGEST = 4, 100  # held-out sounds, and frames of each
+_SOUNDS, _LONGEST = 6, 60  # held-out sounds, and frames of each
 _APART = 5  # frames between those that are judged
 _RECORDED = 5  # clips of each emotion at most
 _FULL = 3  # the level at which an emotion is fully shown
@@ -109,7 +109,9 @@ def direction(judge: Judge, verdicts: Sequence[Verdict]) -> float | None:
 
 
 def confusion(judge: Judge, verdicts: Sequence[Verdict]) -> Table:
-  """How many clips of each emotion were named as each."""
+  """How many clips of each emotion were named as each; empty without a clip."""
+  if not verdicts:
+    return {}
   pairs = [(v.emotion, judge.classes[v.probabilities.argmax()]) for v in verdicts]
   return {a: {b: pairs.count((a, b)) for b in _ASKED} for a in _ASKED}
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from gmtalker_jax.data import schema
-from gmtalker_jax.evaluation import metrics, report
+from gmtalker_jax.evaluation import metrics, pages, report
 from gmtalker_jax.io import video
 
 FOUND = {

@@ -19,6 +19,8 @@ _HEADLINES = {
   'identity_similarity': 'The same person, says a network for faces',
   'grid_energy_ratio': 'No grid over the face',
   'flicker_ratio': 'What stands still does not flicker',
+  'emotion_fer': 'A stranger (fer) sees the emotion that was asked for',
+  'emotion_faceapi': 'Another one (FaceExpressionNet) sees it',
 }
 
 

@@ -38,18 +38,16 @@ class Crop(NamedTuple):
     return ((points - self.centre) / self.side * np.array([1, -1])).astype(np.float32)
 
   def cut(self, frame: np.ndarray, size: int) -> np.ndarray:
-    """The crop of a frame, uint8 [size, size, 3]; beyond the edge the picture fades."""
+    """The crop of a frame, uint8 [size, size, 3]; beyond its edge the frame is mirrored."""
     scale = self.side / size
     low = (self.centre - self.side / 2) / scale
-    shape = (frame.shape[1] / scale, frame.shape[0] / scale)
     if scale > 1:  # bilinear sampling would skip pixels
       frame = cv2.resize(frame, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
       inverse = np.array([[1, 0, low[0]], [0, 1, low[1]]])
     else:
       inverse = np.array([[scale, 0, low[0] * scale], [0, scale, low[1] * scale]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    cut = cv2.warpAffine(frame, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return _fade(cut, low, low + size - shape)
+    return cv2.warpAffine(frame, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
 
 
 class Track(NamedTuple):
@@ -128,22 +126,6 @@ def fit_track(
   return some._replace(
     blendshapes=fill(some.blendshapes), motion=fill(some.motion), landmarks=fill(some.landmarks)
   )
-
-
-def _fade(picture: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-  """Darkens what lies beyond the frame: left and top by -before, right and bottom by after [2]."""
-  size = len(picture)
-  pixels = np.arange(size)
-  beyond = [
-    np.maximum(-low - pixels, pixels - (size - high))
-    for low, high in zip(before, after, strict=True)
-  ]
-  outside = np.maximum(beyond[0][None], beyond[1][:, None]).clip(0)
-  if not outside.any():
-    return picture
-  soft = cv2.blur(picture, (size // 8 | 1, size // 8 | 1))  # no streaks
-  mixed = np.where((outside > 0)[..., None], soft, picture)
-  return (mixed * np.exp(-outside / (0.08 * size))[..., None]).astype(np.uint8)
 
 
 _NO_LANDMARKS = np.zeros((names.COUNT, 2), np.float32)

@@ -47,7 +47,9 @@ class Crop(NamedTuple):
     else:
       inverse = np.array([[scale, 0, low[0] * scale], [0, scale, low[1] * scale]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(frame, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.warpAffine(
+      frame, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101
+    )
 
 
 class Track(NamedTuple):

@@ -33,7 +33,7 @@ from gmtalker_jax.types import Coefficients
 from . import people as crowd
 from . import perform, photo, sentences
 
-VERSION = 1
+VERSION = 2
 LICENCE = 'CC0-1.0'
 STAGE_MOTION = 2.5  # how much more a speaker on a stage moves than one seated before a camera
 SPOKEN_ON_STAGE = ('neutral', 'neutral', 'happy', 'sad', 'angry', 'surprised')
@@ -63,6 +63,7 @@ def build(
   video_size: int = 96,
   stage_people: int = 3,
   stage_clips: int = 12,
+  star: int = 1,
   progress: bool = True,
 ) -> dict:
   """Makes the corpus; returns what corpus.json says.
@@ -72,7 +73,7 @@ def build(
 
   Args:
     out: a new folder, or one with an unfinished corpus of the same arguments.
-    people: seated people; the first is the star.
+    people: seated people, the star among them.
     sentences: training sentences per person, emotion and level (neutral has one level).
     size: side of the star's videos, px.
     seed: of everything.
@@ -81,6 +82,7 @@ def build(
     video_size: side of everybody else's videos, px.
     stage_people: people in the LRS3 part.
     stage_clips: clips of each of them; every fourth is for test.
+    star: whose portrait is made: 1 is W001, 2 M002, 3 W003 and so on.
     progress: show a progress bar on stderr.
 
   Raises:
@@ -105,13 +107,15 @@ def plan(
   video_size: int,
   stage_people: int,
   stage_clips: int,
+  star: int = 1,
 ) -> list[Clip]:
   """Lists all clips without making any; arguments as in `build`."""
   clips: list[Clip] = []
-  for index, person in enumerate(crowd.people(people, seed)):
-    star = index == 0
-    train = sentences + (portrait_sentences if star else 0)
-    clips += _seated(person, train, test_sentences, size if star else video_size, seed)
+  everybody = crowd.people(max(people, star), seed)
+  first = everybody.pop(star - 1)
+  clips += _seated(first, sentences + portrait_sentences, test_sentences, size, seed)
+  for person in everybody[: people - 1]:
+    clips += _seated(person, sentences, test_sentences, video_size, seed)
   for index, person in enumerate(crowd.people(stage_people, seed + 1) if stage_people else ()):
     clips += _on_stage(index, person, stage_clips, video_size, seed)
   return clips
@@ -221,7 +225,7 @@ def _is_made(out: Path, clip: Clip) -> bool:
 
 
 def _check(arguments: dict) -> None:
-  least = {'people': 1, 'size': 32, 'video_size': 32, 'sentences': 0, 'seed': 0}
+  least = {'people': 1, 'star': 1, 'size': 32, 'video_size': 32, 'sentences': 0, 'seed': 0}
   for name, value in arguments.items():
     if value < least.get(name, 0):
       raise InputError(f'got {name} = {value}, expected at least {least.get(name, 0)}')

@@ -15,36 +15,37 @@ from .people import Style
 from .visemes import Track, columns
 from .voice import Phoneme
 
-# At level 3 of the average person. A name without Left/Right stands for both sides.
+# At level 3 of the average person. A name without Left/Right stands for both sides. Which of the
+# units of an emotion are strong, and what goes with them, is as in tracked people who act it: their
+# smile bares the upper teeth, their anger and disgust narrow the eyes, nobody's anger widens them.
 SHAPES = {
   'neutral': {},
   'angry': {
-    'browDown': 0.90, 'eyeSquint': 0.45, 'eyeWide': 0.25, 'noseSneer': 0.30, 'mouthPress': 0.35,
-    'mouthFrown': 0.30, 'mouthRollUpper': 0.12, 'jawForward': 0.25, 'mouthShrugLower': 0.12,
-    'mouthUpperUp': 0.08, 'mouthLowerDown': 0.10,
+    'browDown': 1.00, 'eyeSquint': 0.60, 'cheekSquint': 0.20, 'noseSneer': 0.48,
+    'mouthUpperUp': 0.30, 'mouthLowerDown': 0.60, 'mouthFunnel': 0.22,
   },
   'contempt': {
-    'mouthSmile': 0.62, 'mouthDimple': 0.60, 'cheekSquint': 0.25, 'browDown': 0.12,
-    'eyeSquint': 0.22, 'browOuterUp': 0.25, 'mouthPress': 0.18, 'mouthUpperUp': 0.08,
+    'mouthSmile': 0.62, 'mouthDimple': 0.65, 'mouthUpperUp': 0.38, 'cheekSquint': 0.35,
+    'eyeSquint': 0.25, 'browInnerUp': 0.25, 'browOuterUp': 0.50, 'mouthPress': 0.15,
   },
   'disgusted': {
-    'noseSneer': 0.88, 'mouthUpperUp': 0.55, 'browDown': 0.50, 'cheekSquint': 0.40,
-    'eyeSquint': 0.42, 'mouthFrown': 0.40, 'mouthShrugLower': 0.25, 'mouthLowerDown': 0.10,
+    'noseSneer': 1.00, 'mouthUpperUp': 0.60, 'browDown': 0.55, 'cheekSquint': 0.55,
+    'eyeSquint': 0.65, 'mouthFrown': 0.45, 'mouthShrugLower': 0.35, 'mouthLowerDown': 0.12,
   },
   'fear': {
-    'browInnerUp': 0.85, 'browOuterUp': 0.35, 'browDown': 0.22, 'eyeWide': 0.80,
-    'mouthStretch': 0.58, 'mouthLowerDown': 0.14, 'mouthFrown': 0.10, 'jawOpen': 0.06,
+    'browInnerUp': 1.00, 'browOuterUp': 0.12, 'browDown': 0.45, 'eyeWide': 0.65,
+    'mouthStretch': 0.75, 'mouthLowerDown': 0.50, 'mouthUpperUp': 0.18, 'jawOpen': 0.08,
   },
   'happy': {
-    'mouthSmile': 0.78, 'cheekSquint': 0.70, 'eyeSquint': 0.35, 'mouthDimple': 0.18,
-    'mouthUpperUp': 0.22, 'mouthLowerDown': 0.10, 'browInnerUp': 0.06, 'jawOpen': 0.03,
+    'mouthSmile': 1.00, 'cheekSquint': 0.75, 'eyeSquint': 0.50, 'mouthDimple': 0.15,
+    'mouthUpperUp': 0.70, 'mouthLowerDown': 0.25, 'jawOpen': 0.06,
   },
   'sad': {
-    'browInnerUp': 0.85, 'browDown': 0.28, 'mouthFrown': 0.75, 'mouthShrugLower': 0.38,
-    'eyeSquint': 0.15, 'mouthPucker': 0.08, 'mouthRollLower': 0.10,
+    'browInnerUp': 0.80, 'browDown': 0.42, 'mouthFrown': 0.85, 'mouthShrugLower': 0.42,
+    'eyeSquint': 0.45, 'cheekSquint': 0.15, 'mouthPucker': 0.05,
   },
   'surprised': {
-    'browInnerUp': 0.85, 'browOuterUp': 0.88, 'eyeWide': 0.78, 'jawOpen': 0.16,
+    'browInnerUp': 0.90, 'browOuterUp': 0.90, 'eyeWide': 0.75, 'jawOpen': 0.20,
     'mouthFunnel': 0.14, 'mouthUpperUp': 0.06,
   },
 }  # fmt: skip
@@ -118,9 +119,9 @@ def combine(track: Track, feeling: np.ndarray) -> np.ndarray:
   opened = np.clip(speech[:, columns('jawOpen')[0]] / 0.3, 0, 1)
   _weaken(feeling, _OPENING, track.closure)
   _weaken(feeling, ('mouthLowerDown', 'mouthFunnel'), track.labiodental)
-  _weaken(feeling, _WIDENING, 0.55 * rounded)
+  _weaken(feeling, _WIDENING, 0.20 * rounded)
   _weaken(feeling, ('mouthPress', 'mouthRollUpper', 'mouthRollLower'), 0.8 * opened)
-  _weaken(speech, _ROUNDING, 0.3 * wide)
+  _weaken(speech, _ROUNDING, 0.7 * wide)  # who smiles hardly rounds the lips
   face = np.clip(speech + feeling * (1 - speech), 0, 1)
   return lips.seal(face, track.closure, track.labiodental).astype(np.float32)
 

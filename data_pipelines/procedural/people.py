@@ -12,7 +12,7 @@ from .voice import Voice
 class Style(NamedTuple):
   """How a person moves. Factors are 1 for the average person."""
 
-  expressivity: float = 1.0  # strength of the emotions, 0.8..1.1
+  expressivity: float = 1.0  # strength of the emotions, 0.9..1.1
   articulation: float = 1.0  # strength of the mouth shapes of speech
   asymmetry: float = 0.0  # + stronger on the subject's left side
   contempt_side: str = 'Left'
@@ -62,7 +62,7 @@ def _person(index: int, seed: int) -> Person:
     rate=152 + rng.uniform(-10, 10),
   )
   style = Style(
-    expressivity=rng.uniform(0.85, 1.08),
+    expressivity=rng.uniform(0.94, 1.10),
     articulation=rng.uniform(0.9, 1.1),
     asymmetry=rng.uniform(-0.12, 0.12),
     contempt_side=('Left', 'Right')[int(rng.integers(2))],

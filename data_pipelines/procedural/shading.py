@@ -94,7 +94,7 @@ def _skin(pixels: Pixels, paint: Paint, lights: Studio, pixel: float, size: int)
   crease = (painted[5:7] * jnp.clip(pixels.wrinkles, 0, 1.2)).sum(0)
   inside = jnp.clip(pixels.extra[:1], 0, 1)
   albedo = albedo * (1 - inside) + inside * _colour(0.10, 0.016, 0.014)
-  albedo = albedo * (1 + jnp.clip(crease * 45, -0.45, 0.1)[None] * _colour(0.7, 1.0, 1.0))
+  albedo = albedo * (1 + jnp.clip(crease * 50, -0.50, 0.1)[None] * _colour(0.7, 1.0, 1.0))
   skin = pixels.material[0] == figure.SKIN
   normal = _bump(pixels.normal, pores + crease, skin, pixel, size)
   open_light = pixels.occlusion * (1 - inside)
@@ -182,11 +182,16 @@ def _cloth(pixels: Pixels, paint: Paint, lights: Studio) -> jax.Array:
 
 
 def _teeth(pixels: Pixels, lights: Studio) -> jax.Array:
+  """Front teeth catch what light comes through the lips; along the jaw it gets darker."""
   away = jnp.abs(pixels.coordinates[:1] - 0.5)
-  gaps = 1 - 0.22 * jnp.abs(jnp.cos(away * (jnp.pi / 0.0155))) ** 10
-  depth = 1 - 0.85 * _step(0.015, 0.075, away)
-  lips = pixels._replace(shadow=0.4 + 0.6 * pixels.shadow)
-  return _matte(lips, lights, _colour(0.62, 0.57, 0.49)) * gaps * depth * 0.7
+  gaps = 1 - 0.16 * jnp.abs(jnp.cos(away * (jnp.pi / 0.0155))) ** 10
+  depth = 1 - 0.75 * _step(0.050, 0.120, away)
+  between_lips = pixels._replace(
+    normal=_unit(pixels.normal * 0.5 + _colour(0.0, 0.0, 0.6)),  # enamel lets light through
+    shadow=0.70 + 0.30 * pixels.shadow,
+    occlusion=0.8 + 0.2 * pixels.occlusion,
+  )
+  return _matte(between_lips, lights, _colour(0.82, 0.78, 0.71)) * gaps * depth
 
 
 def _matte(pixels: Pixels, lights: Studio, colour: jax.Array) -> jax.Array:

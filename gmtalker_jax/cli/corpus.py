@@ -22,7 +22,8 @@ def main(argv: Sequence[str]) -> int:
   parser = arguments.Parser('corpus', __doc__)
   add = parser.add_argument
   add('--out', required=True, metavar='DIR', help='a new or empty folder')
-  add('--people', type=count, default=2, help='seated people; the first is the star (default 2)')
+  add('--people', type=count, default=2, help='seated people, with the star (default 2)')
+  add('--star', type=count, default=1, help='1 is W001, 2 M002, 3 W003 ... (default 1)')
   add('--sentences', type=count, default=3, help='for training, per emotion and level (default 3)')
   add('--portrait-sentences', type=whole, default=2, help='more of them for the star (default 2)')
   add('--test-sentences', type=count, default=1, help='held out, per emotion and level (default 1)')

@@ -70,6 +70,35 @@ def test_emotions_are_told_apart_by_the_nearest_centroid():
   assert (guess == labels[~train, 1]).mean() >= 0.95
 
 
+def test_signs_of_the_emotions():
+  """What FACS and tracked people have in common, spoken: units that are there, and that are not."""
+
+  def mean(emotion, name):
+    faces = [face(emotion, 3, p.style, k)[:, COLUMN[name]] for k, p in enumerate(people(4))]
+    return np.mean(faces)
+
+  for unit in ('mouthSmileLeft', 'cheekSquintLeft', 'mouthUpperUpLeft'):  # 12, 6, 25: teeth show
+    assert mean('happy', unit) > 0.3 + mean('neutral', unit)
+  for emotion in ('angry', 'disgusted', 'happy', 'sad'):
+    assert mean(emotion, 'eyeSquintLeft') > 0.3
+    assert mean(emotion, 'eyeWideLeft') < 0.01
+  for emotion in ('fear', 'surprised'):
+    assert mean(emotion, 'eyeWideLeft') > 0.4
+  assert mean('fear', 'browDownLeft') > 0.2 > mean('surprised', 'browDownLeft')  # 4 beside 1 + 2
+  assert mean('sad', 'mouthFrownLeft') > 0.5
+
+
+def test_who_smiles_hardly_rounds_the_lips():
+  said = [visemes.Phoneme(0.4, 0.9, 'ˈuː')]
+  rounded = [COLUMN['mouthPucker'], COLUMN['mouthFunnel']]
+
+  def most(emotion):
+    feeling = emotions.express(emotion, 3, Style(), said, 60, np.random.default_rng(0))
+    return emotions.combine(visemes.articulate(said, 60), feeling)[:, rounded].sum(1).max()
+
+  assert 0.2 * most('neutral') < most('happy') < 0.6 * most('neutral')
+
+
 def test_drift_is_standard():
   noise = drift(np.random.default_rng(0), 50_000, 2, 0.4)
   np.testing.assert_allclose(noise.var(0), 1, atol=0.1)

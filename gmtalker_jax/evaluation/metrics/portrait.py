@@ -117,7 +117,7 @@ METRICS = (
     unit='dB',
     better='higher',
     baselines={'plain rendering': 0.0},
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='PSNR of the portrait against the photograph minus PSNR of the plain '
     'rendering, held-out frames',
   ),
@@ -127,7 +127,7 @@ METRICS = (
     unit='dB',
     better='higher',
     baselines={'plain rendering': 'rendering_psnr_db'},
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='PSNR, RGB in 0..1, mean over frames',
   ),
   Metric(
@@ -135,7 +135,7 @@ METRICS = (
     compute=_rendering_psnr,
     unit='dB',
     better='higher',
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='portrait_psnr_db of the plain rendering, enlarged to the size of the portrait',
   ),
   Metric(
@@ -145,7 +145,7 @@ METRICS = (
     better='higher',
     truth=1.0,
     baselines={'plain rendering': 'rendering_ssim'},
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='SSIM with an 11x11 Gaussian window of sigma 1.5 (dm-pix), mean over frames',
   ),
   Metric(
@@ -153,7 +153,7 @@ METRICS = (
     compute=_compared(ssim, 'rendering'),
     unit='index',
     better='higher',
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='portrait_ssim of the plain rendering, enlarged to the size of the portrait',
   ),
 )

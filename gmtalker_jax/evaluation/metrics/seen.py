@@ -213,7 +213,7 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       better='higher',
       truth=f'emotion_{name}_truth',
       baselines={'plain rendering': f'emotion_{name}_rendering', 'guessing': 1 / len(_ASKED)},
-      needs='portrait_records',
+      needs=('portrait_records',),
       definition=f'share of spoken clips whose emotion is named by {what}: up to {_SOUNDS} '
       f'held-out sounds of up to {_LONGEST / schema.FRAME_RATE:g} s in each emotion but contempt, '
       f'which it does not know, at full intensity; mean over every {_APART}th frame',
@@ -227,7 +227,7 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       compute=of(accuracy, 'rendering'),
       unit='share',
       better='higher',
-      needs='portrait_records',
+      needs=('portrait_records',),
       definition=f'emotion_{name} of the renderings that were painted',
       tables={f'emotion_{name}_rendering_probability': of(probability, 'rendering', {})},
     ),
@@ -237,7 +237,7 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       unit='share',
       better='higher',
       baselines={'chance': 0.5},
-      needs='portrait_records',
+      needs=('portrait_records',),
       definition='share of these clips, without the neutral ones, in which the emotion is more '
       f'probable to {what} than in the same sound spoken neutrally',
     ),
@@ -247,7 +247,7 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       unit='share',
       better='higher',
       baselines={'guessing': 1 / len(_ASKED)},
-      needs='portrait_records',
+      needs=('portrait_records',),
       definition=f"the same judge on recorded clips of the talker's person at level {_FULL} "
       f'(or neutral), up to {_RECORDED} of each emotion: the ceiling; none where nothing is '
       'labelled',

@@ -7,7 +7,7 @@ needs is a function of a study in the theme's own file, under `@part`.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,6 +37,7 @@ class Study:
     clips: at most so many held-out clips, evenly spread.
     seeds: of head motion for one sound.
     progress: is told what is measured now.
+    watch: is given the name of a part of that and what it goes through, and passes it on.
 
   The properties raise InputError for records of another speech encoder, or for too few.
   """
@@ -48,6 +49,7 @@ class Study:
   clips: int = 48
   seeds: int = 10
   progress: Callable[[str], None] = lambda what: None
+  watch: Callable[[str, Sequence], Iterable] = lambda what, items: items
   parts: dict[Callable, Any] = dataclasses.field(default_factory=dict, repr=False)
 
   @functools.cached_property

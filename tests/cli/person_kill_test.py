@@ -71,8 +71,11 @@ def test_five_kills_change_nothing(tmp_path):
   assert _names(tmp_path / 'unbroken') == _names(tmp_path / 'killed')  # no rubbish is left
 
 
-def _kills(steps, seed: int = 0) -> list[Kill]:
-  """One in each of five steps of the unbroken run, by its diary, in their order."""
+def _kills(steps, seed: int = 1) -> list[Kill]:
+  """One in each of five steps of the unbroken run, by its diary, in their order.
+
+  This seed hits all that learns; 0 hits bundle and the films.
+  """
   rng = random.Random(seed)
   chosen = sorted(rng.sample(range(len(steps)), KILLS))
   return [

@@ -51,8 +51,9 @@ def painted(study: Study) -> Painted:
     return np.concatenate(parts)
 
   eye = np.eye(len(schema.EMOTIONS), dtype=np.float32)
-  made = {name: paint(eye[k], 0.0) for k, name in enumerate(schema.EMOTIONS)}
-  made[DRAWN] = paint(eye[schema.NEUTRAL], 1.0)
+  wanted = [(name, eye[k], 0.0) for k, name in enumerate(schema.EMOTIONS)]
+  wanted.append((DRAWN, eye[schema.NEUTRAL], 1.0))
+  made = {name: paint(*how) for name, *how in study.watch('emotions', wanted)}
   return Painted(stack['image'], np.stack([s['landmarks'] for s in shots]), made)
 
 
@@ -124,10 +125,8 @@ def _likeness(study: Study) -> dict[str, float]:
     return embed(np.stack([identity.align(p, at) for p, at in pairs]))
 
   truth = vectors(made.photograph)
-  return {
-    name: float((vectors(p) * truth).sum(1).mean())
-    for name, p in made.by_emotion.items()
-  }  # fmt: skip
+  painted_as = study.watch('likeness', list(made.by_emotion.items()))
+  return {name: float((vectors(p) * truth).sum(1).mean()) for name, p in painted_as}
 
 
 def _likeness_truth(study: Study) -> float | None:
@@ -149,7 +148,8 @@ def _flicker(study: Study) -> float | None:
   mine = [i for i in range(len(opened)) if opened[i]['subject'] == study.talker.subject]
   record = opened[max(mine, key=lambda i: len(opened[i]['frames']))]
   count = min(_RUN, len(record['frames']))
-  pairs = [f for f, _ in zip(reenact.beside(study.talker, record), range(count), strict=False)]
+  frames = reenact.beside(study.talker, record)
+  pairs = [next(frames) for _ in study.watch('painting', range(count))]
   half = pairs[0].shape[1] // 2
   truth, made = (np.stack([side(f) for f in pairs]).astype(np.float32).mean(-1)
                  for side in (lambda f: f[:, :half], lambda f: f[:, half:]))  # fmt: skip

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import cv2
 import dm_pix
+import jax
 import numpy as np
 
 from gmtalker_jax.core.errors import InputError
@@ -42,7 +43,7 @@ def pictures(study: Study) -> Pictures:
     speak.paint_batch(
       talker, *(stack[n][i : i + batch] for n in ('rendering', 'emotion', 'latent'))
     )
-    for i in range(0, len(stack['image']), batch)
+    for i in study.watch('painting', range(0, len(stack['image']), batch))
   ]
   size = talker.portrait.module.output_size
   enlarged = np.stack([cv2.resize(r, (size, size)) for r in stack['rendering']])
@@ -65,7 +66,12 @@ def psnr(predicted: np.ndarray, truth: np.ndarray) -> float:
 
 def ssim(predicted: np.ndarray, truth: np.ndarray) -> float:
   """Mean SSIM of uint8 pictures [N, H, W, 3]."""
-  return float(np.mean(dm_pix.ssim(_unit(predicted), _unit(truth))))
+  pairs = zip(_unit(predicted), _unit(truth), strict=True)
+  return float(np.mean([_ssim(a[None], b[None]) for a, b in pairs]))
+
+
+# Picture by picture: a tenth of the time and little memory.
+_ssim = jax.jit(dm_pix.ssim)
 
 
 def _unit(images: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ photographs. What they say of the rendering tells whether the painter lost an em
 they say of recorded clips is all that can be asked of a talker.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -55,21 +56,22 @@ def spoken(study: Study) -> dict[str, list[Shown]]:
   study.progress('emotions that others see')
   talker, sounds = study.talker, _sounds(study)
   inner, outer = talker.portrait.module.input_size, talker.portrait.module.output_size
+  motions = [speak.generate_motion(talker, rows, i) for i, rows in enumerate(sounds)]
+  motions = [speak.shape_motion(m, talker.motion.statistics.motion.mean) for m in motions]
   portraits, renderings = [], []
-  for i, rows in enumerate(sounds):
-    frames = np.arange(0, len(rows) // schema.SPEECH_PER_FRAME, _APART)
-    motion = speak.generate_motion(talker, rows, i)
-    motion = speak.shape_motion(motion, talker.motion.statistics.motion.mean)
-    for name in _ASKED:
-      weights = timeline.parse(name, 1.0, len(motion))
-      expression, latent = speak.generate_expression(talker, rows, weights, i)
-      some = Coefficients(jnp.asarray(expression[frames]), jnp.asarray(motion[frames]))
-      rendered = render_frames(talker.head, talker.person, some, inner, speak.batch_size())
-      painted = _paint(study, rendered, weights[frames], latent[frames])
-      record = {'expression': expression, 'motion': motion}
-      at = regions.landmarks(talker.head, talker.person.identity, record, frames, outer)
-      portraits.append(Shown(name, i, painted, at))
-      renderings.append(Shown(name, i, rendered, at * (inner / outer)))
+  pairs = list(itertools.product(range(len(sounds)), _ASKED))
+  for i, name in study.watch('speaking', pairs):
+    rows, motion = sounds[i], motions[i]
+    frames = np.arange(0, len(motion), _APART)
+    weights = timeline.parse(name, 1.0, len(motion))
+    expression, latent = speak.generate_expression(talker, rows, weights, i)
+    some = Coefficients(jnp.asarray(expression[frames]), jnp.asarray(motion[frames]))
+    rendered = render_frames(talker.head, talker.person, some, inner, speak.batch_size())
+    painted = _paint(study, rendered, weights[frames], latent[frames])
+    record = {'expression': expression, 'motion': motion}
+    at = regions.landmarks(talker.head, talker.person.identity, record, frames, outer)
+    portraits.append(Shown(name, i, painted, at))
+    renderings.append(Shown(name, i, rendered, at * (inner / outer)))
   return {'portrait': portraits, 'rendering': renderings}
 
 
@@ -168,10 +170,10 @@ def _paint(
   return np.concatenate(parts)[: len(rendered)]
 
 
-def _look(judge: Judge, clips: Sequence[Shown]) -> list[Verdict]:
+def _look(study: Study, judge: Judge, clips: Sequence[Shown]) -> list[Verdict]:
   return [
     Verdict(clip.emotion, clip.sound, judge.look(clip.pictures, clip.landmarks).mean(0))
-    for clip in clips
+    for clip in study.watch('judging', clips)
   ]
 
 
@@ -195,7 +197,8 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       study.progress(f'no emotion_{name}: {missing}; left out')
       return None
     clips = spoken(study)
-    looks = [_look(judge, c) for c in (clips['portrait'], clips['rendering'], recorded(study))]
+    shown = (clips['portrait'], clips['rendering'], recorded(study))
+    looks = [_look(study, judge, c) for c in shown]
     return _Panel(judge, *looks)
 
   def of(measure: Callable[[Judge, Sequence[Verdict]], Any], where: str, missing: Any = None):

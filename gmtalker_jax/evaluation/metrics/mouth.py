@@ -1,6 +1,7 @@
 """Is the mouth where the sound puts it? Beside the wrong sound, trivial faces and the truth."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +20,11 @@ _SHUFFLED = 'talker, shuffled sound'
 _ANY = ('records', 'portrait_records')  # labels are not needed
 _TURNS = (0.25, 0.5, 0.75)  # of a clip's length
 
+Scores = dict[str, Any]  # by metric: a number, or None
+
 
 @part
-def scores(study: Study) -> dict[str, dict[str, float]]:
+def scores(study: Study) -> dict[str, Scores]:
   """By who moves the face: mouth_lmd, face_lmd and lip_closure_recall over the held-out clips."""
   study.progress('expression')
   train, test = study.heard
@@ -54,8 +57,11 @@ def lip_gap(landmarks: np.ndarray) -> np.ndarray:
   return np.linalg.norm(landmarks[:, upper] - landmarks[:, lower], axis=-1)
 
 
-def closure_recall(gaps: list[np.ndarray], true_gaps: list[np.ndarray]) -> float:
-  """Share of truly closed frames in which `gaps` is closed as well, one frame early or late."""
+def closure_recall(gaps: list[np.ndarray], true_gaps: list[np.ndarray]) -> float | None:
+  """Share of truly closed frames in which `gaps` is closed as well, one frame early or late.
+
+  None where no frame is.
+  """
   limit = 0.15 * max(g.max() for g in true_gaps)
   hits, total = 0, 0
   for gap, true in zip(gaps, true_gaps, strict=True):
@@ -63,7 +69,7 @@ def closure_recall(gaps: list[np.ndarray], true_gaps: list[np.ndarray]) -> float
     near = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
     hits += int(((near < limit) & (true < limit)).sum())
     total += int((true < limit).sum())
-  return hits / total if total else float('nan')
+  return hits / total if total else None
 
 
 def _wrong_sounds(study: Study, i: int) -> list[np.ndarray]:
@@ -90,9 +96,7 @@ def _fitted(rows: np.ndarray, length: int) -> np.ndarray:
   return np.resize(rows, (length, rows.shape[1])) if len(rows) < length else rows[:length]
 
 
-def _distances(
-  model: LandmarkModel, values: Sequence[np.ndarray], truths: Records
-) -> dict[str, float]:
+def _distances(model: LandmarkModel, values: Sequence[np.ndarray], truths: Records) -> Scores:
   mouth, face, gaps, true_gaps = [], [], [], []
   for expression, record in zip(values, truths, strict=True):
     ours = model.place(expression, record['identity'])
@@ -108,7 +112,7 @@ def _distances(
   }
 
 
-def _scored(key: str) -> Callable[[Study], float]:
+def _scored(key: str) -> Callable[[Study], float | None]:
   return lambda study: scores(study)['talker'][key]
 
 

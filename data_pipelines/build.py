@@ -6,8 +6,6 @@ reader never sees half a dataset.
 
 import hashlib
 import itertools
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -51,26 +49,20 @@ def write_records(
   """
   out = Path(out)
   out.mkdir(parents=True, exist_ok=True)
-  work = Path(tempfile.mkdtemp(prefix='.records-', dir=out))
-  try:
-    first, splits = _peek(examples)
-    meter, ids = _Meter(), set()
-    splits = {
-      name: meter.watch(_checked(records, first, ids), name == 'train')
-      for name, records in splits.items()
-    }
-    whole = work / source.DIRECTORY
-    whole.mkdir()
+  first, splits = _peek(examples)
+  meter, ids = _Meter(), set()
+  splits = {
+    name: meter.watch(_checked(records, first, ids), name == 'train')
+    for name, records in splits.items()
+  }
+  with files.replacing_folder(out / source.DIRECTORY) as whole:
     _write(splits, first, whole, per_shard or max(1, _SHARD // max(_bytes(first), 1)))
     files.write_json(whole / 'statistics.json', meter.statistics.to_json())
     if people:
       known = {subject: people_json.to_json(person) for subject, person in sorted(people.items())}
       files.write_json(whole / source.PEOPLE, known)
     _write_manifest(whole, dataset, meter.subjects)
-    files.replace_folder(whole, out / source.DIRECTORY)
-    return out / source.DIRECTORY
-  finally:
-    shutil.rmtree(work, ignore_errors=True)
+  return out / source.DIRECTORY
 
 
 def features(first: Mapping[str, Any]) -> tfds.features.FeaturesDict:

@@ -73,12 +73,7 @@ def _run(step: Step, out: Path) -> tuple[int, float]:
   """Runs one command in a process of its own, as its user would; returns its code and seconds."""
   started = time.monotonic()
   command = [sys.executable, '-m', 'gmtalker_jax.cli.main', *step.arguments]
-  # What one step compiles the next one loads: half of them speak with the same networks.
-  cache = {
-    'JAX_COMPILATION_CACHE_DIR': str((out / 'compiled').resolve()),
-    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.5',
-  }
-  code = subprocess.run(command, check=False, env=cache | os.environ).returncode
+  code = subprocess.run(command, check=False).returncode
   return code, time.monotonic() - started
 
 

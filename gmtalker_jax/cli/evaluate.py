@@ -40,6 +40,8 @@ def main(argv: Sequence[str]) -> int:
   files.check_place(out)
   extras.require('evaluate', 'report')
 
+  from tqdm import tqdm
+
   from gmtalker_jax.evaluation import protocol
   from gmtalker_jax.evaluation.metrics import latent
   from gmtalker_jax.evaluation.study import Study
@@ -53,6 +55,7 @@ def main(argv: Sequence[str]) -> int:
     clips=args.clips,
     seeds=args.seeds,
     progress=lambda what: print(f'measuring {what} ...', file=sys.stderr),
+    watch=lambda what, items: tqdm(items, desc=what, file=sys.stderr, leave=False, delay=1),
   )
   found = protocol.evaluate(study, None if args.metrics is None else args.metrics.split(','))
   files.write_json(out, found)

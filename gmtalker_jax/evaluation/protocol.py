@@ -53,8 +53,9 @@ def _chosen(study: Study, names: Iterable[str]) -> list[Metric]:
   chosen = metrics.choose(names)
   for metric in chosen:
     if not metric.is_measurable(study):
+      flags = ' or '.join(f'--{name.replace("_", "-")}' for name in metric.needs)
       raise InputError(
-        f'got the metric {metric.name!r} without {metric.needs}, expected a folder of records; '
-        f'pass --{str(metric.needs).replace("_", "-")}'
+        f'got the metric {metric.name!r} without {" or ".join(metric.needs)}, expected a folder of '
+        f'records; pass {flags}'
       )
   return chosen

@@ -22,9 +22,13 @@ def landmarks(head, shape, record: Mapping[str, Any], frames: np.ndarray, size: 
   some = Coefficients(
     jnp.asarray(record['expression'][frames]), jnp.asarray(record['motion'][frames])
   )
-  points = morphable.landmarks(head, posed(head, jnp.asarray(shape), some))
-  project = jax.vmap(lambda p: cameras.project(cameras.DEFAULT, p, size))
-  return np.asarray(project(points))[..., :2]
+  return np.asarray(_projected(head, jnp.asarray(shape), some, size))
+
+
+@jax.jit(static_argnames='size')
+def _projected(head, shape: jax.Array, some: Coefficients, size: int) -> jax.Array:
+  points = morphable.landmarks(head, posed(head, shape, some))
+  return jax.vmap(lambda p: cameras.project(cameras.DEFAULT, p, size))(points)[..., :2]
 
 
 def still(points: np.ndarray, size: int) -> np.ndarray:

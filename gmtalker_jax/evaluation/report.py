@@ -90,9 +90,13 @@ def _lmd_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
   """The baselines' table: name, mouth distance, face distance, closed lips."""
   entries = found.get('baselines', {}).get('expression', {})
   return [
-    (name, f'{v["mouth_lmd"]:.4f}', f'{v["face_lmd"]:.4f}', f'{v["lip_closure_recall"]:.2f}')
+    (name, f'{v["mouth_lmd"]:.4f}', f'{v["face_lmd"]:.4f}', _or_nothing(v['lip_closure_recall']))
     for name, v in entries.items()
   ]
+
+
+def _or_nothing(value: float | None) -> str:
+  return '' if value is None else f'{value:.2f}'
 
 
 def _figures(folder: Path, found: Mapping[str, Any]) -> dict[str, str]:

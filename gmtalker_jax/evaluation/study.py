@@ -7,7 +7,7 @@ needs is a function of a study in the theme's own file, under `@part`.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,12 +31,13 @@ class Study:
   Attributes:
     talker: who.
     records: clips with emotion labels; 'train' fits the classifier and the baselines; None leaves
-      out what needs them.
+      out what needs labels.
     motion_records: for motion diversity; default `records`.
     portrait_records: with frames of the talker's person; None leaves out what needs them.
     clips: at most so many held-out clips, evenly spread.
     seeds: of head motion for one sound.
     progress: is told what is measured now.
+    watch: is given the name of a part of that and what it goes through, and passes it on.
 
   The properties raise InputError for records of another speech encoder, or for too few.
   """
@@ -48,6 +49,7 @@ class Study:
   clips: int = 48
   seeds: int = 10
   progress: Callable[[str], None] = lambda what: None
+  watch: Callable[[str, Sequence], Iterable] = lambda what, items: items
   parts: dict[Callable, Any] = dataclasses.field(default_factory=dict, repr=False)
 
   @functools.cached_property
@@ -68,14 +70,25 @@ class Study:
     return self._open(self.motion_records, 'test', self.clips)
 
   @functools.cached_property
+  def heard(self) -> tuple[Records, Records]:
+    """Clips in which sound and face go together, for training and held out.
+
+    They are `train` and `test`; without `records` what the talker's person says in
+    `portrait_records`.
+    """
+    if self.records is not None:
+      return self.train, self.test
+    return self._own('train'), self._own('test', self.clips)
+
+  @functools.cached_property
   def generated(self) -> list[np.ndarray]:
-    """The talker's expression [T, E] for the sound and the emotion of each held-out record."""
-    return [self.express(record, record['speech'], i) for i, record in enumerate(self.test)]
+    """The talker's expression [T, E] for the sound and the emotion of each held-out clip."""
+    return [self.express(record, record['speech'], i) for i, record in enumerate(self.heard[1])]
 
   def counts(self) -> dict[str, int]:
-    """How many clips and seeds the numbers rest on; none without `records`."""
+    """How many clips and seeds the numbers rest on; without `records`, of `heard`."""
     if self.records is None:
-      return {}
+      return {'train': len(self.heard[0]), 'test': len(self.heard[1])}
     return {
       'train': len(self.train),
       'test': len(self.test),
@@ -100,14 +113,24 @@ class Study:
     assert self.records is not None, 'see Metric.needs'
     return self.records
 
-  def _open(self, directory: str, split: str, limit: int | None = None) -> Records:
+  def _own(self, split: str, limit: int | None = None) -> Records:
+    """Of the talker's person, who may have one held-out clip only."""
+    assert self.portrait_records is not None, 'see Metric.needs'
+    return self._open(self.portrait_records, split, limit, self.talker.subject, least=1)
+
+  def _open(
+    self, directory: str, split: str, limit: int | None = None, subject: str = '', least: int = 2
+  ) -> Records:
     opened = source.open_records(directory, split)
     records = sorted((opened[i] for i in range(len(opened))), key=lambda r: r['id'])
+    if subject:
+      records = [record for record in records if record['subject'] == subject]
     if limit and len(records) > limit:
       records = [records[i] for i in np.linspace(0, len(records) - 1, limit).round().astype(int)]
-    if len(records) < 2:
+    if len(records) < least:
+      whose = f' of {subject!r}' if subject else ''
       raise InputError(
-        f'got {len(records)} clips in {split!r} of {directory!r}, expected 2 or more'
+        f'got {len(records)} clips{whose} in {split!r} of {directory!r}, expected {least} or more'
       )
     encoder, wanted = records[0]['speech_encoder'], self.talker.speech_encoder
     if not speech.same(encoder, wanted):

@@ -1,5 +1,6 @@
 """A talker: three generators, the statistics they were trained with, a head, and a person."""
 
+import functools
 import importlib.resources
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -56,10 +57,14 @@ class Talker(NamedTuple):
     return self.subjects.index(self.subject) if self.subject in self.subjects else -1
 
   @property
-  def style(self) -> jax.Array:
+  def style(self) -> np.ndarray:
     """z_style [1, 64], one per talker so that the look does not change between talks."""
-    shape = (1, self.portrait.module.style_dim)
-    return jax.random.normal(rng.key_for(self.seed, 'style'), shape)
+    return _style(self.seed, self.portrait.module.style_dim)
+
+
+@functools.cache  # asked for with every frame, and drawing it takes milliseconds
+def _style(seed: int, width: int) -> np.ndarray:
+  return np.asarray(jax.random.normal(rng.key_for(seed, 'style'), (1, width)))
 
 
 def load(directory: str = 'builtin') -> Talker:

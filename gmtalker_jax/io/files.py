@@ -1,11 +1,12 @@
 """Documents, and files and folders that appear whole or not at all."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Generator, Mapping
+import threading
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,24 @@ from gmtalker_jax.core.errors import InputError
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Generator[Path, None, None]:
-  """Yields a temporary file beside `path`, moved over it when the block ends without an error.
+  """Yields an empty file beside `path`, moved over it when the block ends without an error.
 
-  After an error nothing is left: an older file at `path` stays as it was.
+  After an error nothing is left: an older file at `path` stays as it was. What a killed process
+  left, the next one that writes `path` uses up.
 
   Raises:
     InputError: the place cannot be written; if that shows at once, before the block.
   """
   path = Path(path)
-  part = path.with_name(f'.{path.name}.{os.getpid()}.part')
   with _writing(path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    part.touch()
-    try:
-      yield part
-      os.replace(part, path)
-    finally:
-      part.unlink(missing_ok=True)
+    with _claimed(path, Path.touch) as part:
+      try:
+        os.truncate(part, 0)
+        yield part
+        os.replace(part, path)
+      finally:
+        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -41,24 +43,51 @@ def replacing_folder(path: str | os.PathLike) -> Generator[Path, None, None]:
   path = Path(path)
   with _writing(path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f'.{path.name}-', dir=path.parent))
+    with _claimed(path, Path.mkdir) as work:
+      try:
+        _empty(work)
+        yield work
+        _replace_folder(work, path)
+      finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _claimed(path: Path, make: Callable[..., None]) -> Generator[Path, None, None]:
+  """Makes a temporary neighbour of `path` and keeps it from others, or takes a left one over.
+
+  Its name is the same each time, so that what a killed process left does not lie there for ever;
+  where another process is at work under that name, it gets one of its own. The system takes the
+  lock from a process however that ends.
+  """
+  part = path.with_name(f'.{path.name}.part')
+  make(part, exist_ok=True)
+  held = os.open(part, os.O_RDONLY)
+  try:
     try:
-      work.chmod(0o755)  # mkdtemp makes it private
-      yield work
-      replace_folder(work, path)
-    finally:
-      shutil.rmtree(work, ignore_errors=True)
+      fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      part = path.with_name(f'.{path.name}.{os.getpid()}-{threading.get_ident()}.part')
+      make(part)
+    yield part
+  finally:
+    os.close(held)
 
 
-def replace_folder(whole: Path, path: Path) -> None:
+def _empty(folder: Path) -> None:
+  for entry in folder.iterdir():
+    shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _replace_folder(whole: Path, path: Path) -> None:
   """Moves the folder `whole` to `path` on the same disk; what was at `path` is removed."""
-  if not os.path.lexists(path):
-    whole.rename(path)
-    return
-  old = Path(tempfile.mkdtemp(prefix=f'.{path.name}-old-', dir=path.parent))
-  path.rename(old / path.name)
+  old = path.with_name(f'.{path.name}.old')
+  shutil.rmtree(old, ignore_errors=True)  # of one who was killed here
+  if os.path.lexists(path):
+    old.mkdir()
+    path.rename(old / path.name)
   whole.rename(path)
-  shutil.rmtree(old)
+  shutil.rmtree(old, ignore_errors=True)
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:

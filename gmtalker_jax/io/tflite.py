@@ -25,12 +25,14 @@ def load(blob: bytes, what: str) -> Network:
   given, made = runner.get_input_details()[0], runner.get_output_details()[0]
 
   def run(batch: np.ndarray) -> np.ndarray:
+    batch, size = np.asarray(batch, np.float32), given['shape'][0]  # that of a batch is in the file
     found = []
-    for one in np.asarray(batch, np.float32):  # one by one: the size of a batch is in the file
-      runner.set_tensor(given['index'], np.stack([one] * given['shape'][0]))
+    for start in range(0, len(batch), size):
+      part = np.minimum(np.arange(start, start + size), len(batch) - 1)
+      runner.set_tensor(given['index'], batch[part])
       runner.invoke()
-      found.append(runner.get_tensor(made['index'])[0].copy())
-    return np.stack(found)
+      found.append(runner.get_tensor(made['index']).copy())
+    return np.concatenate(found)[: len(batch)]
 
   return run
 

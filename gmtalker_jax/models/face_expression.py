@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 SIZE = 112  # pixels of a face
 CLASSES = ('neutral', 'happy', 'sad', 'angry', 'fear', 'disgusted', 'surprised')
@@ -52,15 +53,23 @@ def _layer(weights: Weights, name: str, x: jax.Array, stride: int = 1) -> jax.Ar
   if f'{name}/filters' in weights:
     x = _convolve(x, weights[f'{name}/filters'], stride)
   else:
-    each = weights[f'{name}/depthwise_filter']
-    channels = each.shape[2]
-    x = _convolve(x, each.reshape(3, 3, 1, channels), stride, groups=channels)
+    x = _depthwise(x, weights[f'{name}/depthwise_filter'][..., 0], stride)
     x = _convolve(x, weights[f'{name}/pointwise_filter'], 1)
   return x + weights[f'{name}/bias'][None, None, None]
 
 
-def _convolve(x: jax.Array, kernel: jax.Array, stride: int, groups: int = 1) -> jax.Array:
+def _convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
   return jax.lax.conv_general_dilated(
-    x, kernel, (stride, stride), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-    feature_group_count=groups,
-  )  # fmt: skip
+    x, kernel, (stride, stride), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+  )
+
+
+def _depthwise(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+  """A kernel [3, 3, C], each channel by itself: nine sums, on a CPU faster than XLA's groups."""
+  size, before = x.shape[1], 1 if stride == 1 else 0  # 'SAME' for even sizes
+  padded = jnp.pad(x, ((0, 0), (before, 1), (before, 1), (0, 0)))
+  total = jnp.zeros((), x.dtype)
+  for i, j in np.ndindex(3, 3):
+    part = padded[:, i : i + size : stride, j : j + size : stride]
+    total = total + part * kernel[i, j][None, None, None]
+  return total

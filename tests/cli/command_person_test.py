@@ -68,6 +68,7 @@ def test_the_page_is_one_file_with_the_figures(tmp_path):
     video.write(tmp_path / f'{name}.mp4', frames)
   found = {
     'portrait_lpips': 0.081,
+    'mouth_lmd_shuffle_rise': 0.31,
     'portrait_psnr_by_emotion': {'angry': 26.4, 'neutral': 27.1, 'drawn': 26.9},
   }
   clip = {'seconds': 9.0, 'split': 'test'}
@@ -79,7 +80,15 @@ def test_the_page_is_one_file_with_the_figures(tmp_path):
   (tmp_path / 'records' / 'report.json').write_text(json.dumps(report))
   page = person_page.build(tmp_path).read_text()
   assert page.count('<video') == 2
-  for text in ('Ann speaks', 'The last 9 seconds', '0.081 distance', '27.1 dB', 'prepare person'):
+  for text in (
+    'Ann speaks',
+    'The last 9 seconds',
+    '0.081 distance',
+    'wrong sound',
+    '0.31 ratio',
+    '27.1 dB',
+    'prepare person',
+  ):
     assert text in page
   assert 'http' not in page.replace('http-equiv', '')  # it needs nothing else
   assert json.loads((tmp_path / 'metrics.json').read_text())['seconds'] == {'records': 3.0}

@@ -113,15 +113,21 @@ def test_the_eyes_come_back(head):
 
 
 def test_frames_with_a_hand_before_the_face_change_little(head, filmed, fitted):
+  """In a quarter of them it is far from the skin's colour, in three more near it.
+
+  Medians do not see that. With a mean for the middle the far one shifts it, with a mean for the
+  spread the far one lets the near one in: 0.038 and 0.028 off on average, with medians 0.004.
+  """
   pictures, coefficients = filmed
   spoiled = pictures.copy()
-  for i in range(0, FRAMES, 4):
-    spoiled[i, 60:110, 40:120] = (90, 60, 160)
+  spoiled[0::4, 60:110, 40:120] = (10, 30, 250)
+  spoiled[2:12:4, 60:110, 40:120] = (150, 110, 140)
   found = likeness.fit(head, IDENTITY, shots(spoiled, coefficients))
   inside = face(head)
   inside[:, :100] = inside[:, 156:] = False  # a side that few frames show may be a hand in most
-  assert np.abs(found.texture - fitted.texture)[inside].mean() < 0.02
-  assert np.percentile(np.abs(found.texture - fitted.texture)[inside], 99) < 0.15
+  off = np.abs(found.texture - fitted.texture)[inside]
+  assert off.mean() < 0.01
+  assert np.percentile(off, 99) < 0.06
 
 
 def test_what_is_behind_the_head_does_not_enter_even_where_the_outline_is_off(head, filmed):

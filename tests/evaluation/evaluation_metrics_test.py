@@ -28,6 +28,7 @@ def test_closure_recall_allows_one_frame():
   true = np.array([1.0, 0, 1, 1, 0, 1])
   late = np.array([1.0, 1, 0, 1, 1, 1])
   np.testing.assert_allclose(mouth.closure_recall([late], [true]), 0.5)
+  assert mouth.closure_recall([late], [true + 1]) is None  # nothing is ever closed
 
 
 def test_picture_metrics_against_skimage():

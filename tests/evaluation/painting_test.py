@@ -82,6 +82,8 @@ def test_a_face_is_like_itself_and_less_like_another(head, clip):
   ]
   darker = (faces[0] * 0.9).astype(np.uint8)
   one, same, other = embed(np.stack([faces[0], darker, faces[1]]))
+  alone = np.concatenate([embed(face[None]) for face in (faces[0], darker, faces[1])])
+  np.testing.assert_array_equal([one, same, other], alone)  # the network's own batches hold two
   assert np.linalg.norm(one) == pytest.approx(1, abs=1e-5)
   assert one @ same > 0.9
   assert one @ same > one @ other

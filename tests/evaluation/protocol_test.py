@@ -9,8 +9,10 @@ from gmtalker_jax.cli.main import main
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.evaluation import metrics, protocol
+from gmtalker_jax.evaluation.metrics import mouth
 from gmtalker_jax.evaluation.metrics.metric import Metric
 from gmtalker_jax.evaluation.study import Study
+from gmtalker_jax.face.landmark_model import LandmarkModel
 from gmtalker_jax.inference import bundling
 from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.io import emotion_judges, identity
@@ -134,9 +136,46 @@ def test_the_portrait_alone_needs_no_labelled_clips(folder, tmp_path, capsys):
   arguments = ['evaluate', '--talker', str(folder / 'talker'), '--out', str(out)]
   assert main([*arguments, '--portrait-records', str(folder / 'records')]) == 0
   found = json.loads(out.read_text())
-  assert found['clips'] == {}
+  assert found['clips'] == {'train': 4, 'test': 4}  # of M001, whose portrait it is
   assert found['portrait_lpips'] > 0
   assert set(found['portrait_psnr_by_emotion']) == {*schema.EMOTIONS, 'drawn'}
-  assert 'mouth_lmd' not in found
+  rise = found['mouth_lmd_ratio_shuffled'] / found['mouth_lmd_ratio'] - 1
+  assert found['mouth_lmd_shuffle_rise'] == pytest.approx(rise)
+  assert not {'emotion_accuracy', 'motion_diversity_ratio', 'knn_purity'} & found.keys()
   assert main(arguments) == 2
   assert 'expected --records, --portrait-records or both' in capsys.readouterr().err
+
+
+class Hearing(Study):
+  """Its talker performs what was recorded, and moves it in time as the sound is moved."""
+
+  def generate(self, record, rows, emotion, seed):
+    del emotion, seed
+    for turn in range(len(record['expression'])):
+      if np.array_equal(np.roll(record['speech'], 2 * turn, 0), np.float16(rows)):
+        return np.roll(record['expression'], turn, 0)
+    raise AssertionError('no sound of this clip')
+
+
+def test_one_held_out_clip_of_a_person_is_its_own_wrong_sound(tmp_path):
+  who = tiny_talker.talker()
+  records = tiny_records.write(tmp_path / 'r', tiny_talker.ENCODER, clips=1)
+  study = Hearing(who, None, portrait_records=records)
+  found = protocol.evaluate(study, ['mouth_lmd_ratio', 'mouth_lmd_ratio_shuffled', 'mouth_lmd'])
+  assert found['mouth_lmd_ratio'] == found['mouth_lmd'] == 0
+  ((clip,), (trained,)) = study.heard[1], study.heard[0]
+  model, truth = LandmarkModel.of(who.head), clip['expression']
+  lips = lambda e: model.place(e, clip['identity'])[:, mouth.MOUTH]  # noqa: E731
+  still = np.broadcast_to(trained['expression'].mean(0), truth.shape)
+  distances = [
+    mouth.landmark_distance(lips(e), lips(truth))
+    for e in (*(np.roll(truth, turn, 0) for turn in (3, 6, 9)), still)  # of 12 frames
+  ]
+  expected = np.mean(distances[:3]) / distances[3]
+  assert found['mouth_lmd_ratio_shuffled'] == pytest.approx(expected, rel=1e-5)
+  with pytest.raises(InputError, match=r'without records, expected .*pass --records$'):
+    protocol.evaluate(study, ['emotion_accuracy'])
+  with pytest.raises(InputError, match='without records or portrait_records'):
+    protocol.evaluate(Study(who, None), ['mouth_lmd'])
+  with pytest.raises(InputError, match=r"got 0 clips of 'X' in 'train'.*expected 1 or more"):
+    protocol.evaluate(Study(who._replace(subject='X'), None, portrait_records=records))

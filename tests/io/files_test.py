@@ -1,4 +1,6 @@
 import errno
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -47,6 +49,45 @@ def test_a_link_to_a_folder_is_replaced_and_what_it_points_to_stays(tmp_path):
     pass
   assert not (tmp_path / 'link').is_symlink()
   assert (tmp_path / 'far' / 'mine').exists()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from gmtalker_jax.io import files
+at = Path(sys.argv[1])
+with files.replacing(at / 'file') as part, files.replacing_folder(at / 'b') as b:
+  part.write_text('half')
+  (b / 'deep').mkdir()
+  (b / 'deep' / 'half').write_text('half')
+  os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_left_is_used_up(tmp_path):
+  assert subprocess.run([sys.executable, '-c', KILLED, str(tmp_path)], check=False).returncode == -9
+  assert len(list(tmp_path.iterdir())) == 2
+  with files.replacing(tmp_path / 'file') as part:
+    assert part.read_bytes() == b''
+    part.write_text('whole')
+  with files.replacing_folder(tmp_path / 'b') as work:
+    assert not list(work.iterdir())
+    (work / 'c').write_text('whole')
+  assert sorted(p.name for p in tmp_path.rglob('*')) == ['b', 'c', 'file']
+
+
+def test_two_who_write_one_place_at_once_do_not_meet(tmp_path):
+  with files.replacing_folder(tmp_path / 'a') as one, files.replacing(tmp_path / 'b') as mine:
+    (one / 'one').touch()
+    mine.write_text('mine')
+    with files.replacing_folder(tmp_path / 'a') as two, files.replacing(tmp_path / 'b') as yours:
+      (two / 'two').touch()
+      yours.write_text('yours')
+    assert [p.name for p in (tmp_path / 'a').iterdir()] == ['two']
+    assert [p.name for p in one.iterdir()] == ['one']
+    assert mine.read_text() == 'mine'
+  assert sorted(p.name for p in tmp_path.rglob('*')) == ['a', 'b', 'one']
+  assert (tmp_path / 'b').read_text() == 'mine'
 
 
 @pytest.mark.parametrize('replacing', [files.replacing, files.replacing_folder])

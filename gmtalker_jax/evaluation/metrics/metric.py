@@ -21,7 +21,7 @@ class Metric:
     better: 'lower', 'higher', or the range (low, high) in which it should lie.
     truth: what the recorded performances themselves score; None = unknown or meaningless.
     baselines: what trivial talkers score, by what they do.
-    needs: a field of `Study`; where that is None the metric is left out.
+    needs: fields of `Study`; where none of them is given the metric is left out.
     tables: what is written beside the number: name -> anything that JSON can hold.
   """
 
@@ -32,12 +32,12 @@ class Metric:
   better: Literal['lower', 'higher'] | tuple[float, float]
   truth: Reference | None = None
   baselines: Mapping[str, Reference] = dataclasses.field(default_factory=dict)
-  needs: Literal['records', 'portrait_records'] = 'records'
+  needs: tuple[Literal['records', 'portrait_records'], ...] = ('records',)
   tables: Mapping[str, Callable[[Study], Any]] = dataclasses.field(default_factory=dict)
 
   def is_measurable(self, study: Study) -> bool:
     """Whether the study has what the metric needs."""
-    return getattr(study, self.needs) is not None
+    return any(getattr(study, name) is not None for name in self.needs)
 
   def truth_in(self, found: Mapping[str, Any]) -> str:
     """The truth's score among the numbers `found`, to be read; '' where there is none."""

@@ -51,8 +51,9 @@ def painted(study: Study) -> Painted:
     return np.concatenate(parts)
 
   eye = np.eye(len(schema.EMOTIONS), dtype=np.float32)
-  made = {name: paint(eye[k], 0.0) for k, name in enumerate(schema.EMOTIONS)}
-  made[DRAWN] = paint(eye[schema.NEUTRAL], 1.0)
+  wanted = [(name, eye[k], 0.0) for k, name in enumerate(schema.EMOTIONS)]
+  wanted.append((DRAWN, eye[schema.NEUTRAL], 1.0))
+  made = {name: paint(*how) for name, *how in study.watch('emotions', wanted)}
   return Painted(stack['image'], np.stack([s['landmarks'] for s in shots]), made)
 
 
@@ -124,10 +125,8 @@ def _likeness(study: Study) -> dict[str, float]:
     return embed(np.stack([identity.align(p, at) for p, at in pairs]))
 
   truth = vectors(made.photograph)
-  return {
-    name: float((vectors(p) * truth).sum(1).mean())
-    for name, p in made.by_emotion.items()
-  }  # fmt: skip
+  painted_as = study.watch('likeness', list(made.by_emotion.items()))
+  return {name: float((vectors(p) * truth).sum(1).mean()) for name, p in painted_as}
 
 
 def _likeness_truth(study: Study) -> float | None:
@@ -149,7 +148,8 @@ def _flicker(study: Study) -> float | None:
   mine = [i for i in range(len(opened)) if opened[i]['subject'] == study.talker.subject]
   record = opened[max(mine, key=lambda i: len(opened[i]['frames']))]
   count = min(_RUN, len(record['frames']))
-  pairs = [f for f, _ in zip(reenact.beside(study.talker, record), range(count), strict=False)]
+  frames = reenact.beside(study.talker, record)
+  pairs = [next(frames) for _ in study.watch('painting', range(count))]
   half = pairs[0].shape[1] // 2
   truth, made = (np.stack([side(f) for f in pairs]).astype(np.float32).mean(-1)
                  for side in (lambda f: f[:, :half], lambda f: f[:, half:]))  # fmt: skip
@@ -169,7 +169,7 @@ METRICS = (
     unit='distance',
     better='lower',
     truth=0.0,
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='LPIPS (AlexNet, v0.1; no network here was trained on it) of held-out frames, '
     'painted as neutral from their true coefficients, against the photographs',
   ),
@@ -179,7 +179,7 @@ METRICS = (
     unit='dB',
     better='lower',
     truth=0.0,
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='PSNR outside mouth, brows and eyes as neutral minus that of the worst emotion, or '
     'of a latent drawn at full temperature, on the same renderings; all are in '
     'portrait_psnr_by_emotion',
@@ -191,7 +191,7 @@ METRICS = (
     unit='ratio',
     better=(0.0, 1.2),
     truth=1.0,
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='energy of the picture that repeats every 2, 4 or 8 pixels (the lattice of the '
     'Fourier transform under a Hann window, without the mean), portrait over photograph; the worst '
     'of the eight emotions',
@@ -202,7 +202,7 @@ METRICS = (
     unit='cosine',
     better='higher',
     truth='identity_similarity_truth',
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='cosine of MobileFaceNet vectors of portrait and photograph, mean over held-out '
     'frames, the worst of eight emotions and a drawn latent; identity_by_emotion has all',
     tables={'identity_by_emotion': _likeness},
@@ -212,7 +212,7 @@ METRICS = (
     compute=_likeness_truth,
     unit='cosine',
     better='higher',
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='the same cosine between held-out photographs of the person',
   ),
   Metric(
@@ -221,7 +221,7 @@ METRICS = (
     unit='ratio',
     better=(0.0, 1.5),
     truth=1.0,
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='mean absolute second difference in time where the photograph stands still and no '
     'head is, portrait over photograph, up to 75 frames of the longest held-out clip',
   ),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import cv2
 import dm_pix
+import jax
 import numpy as np
 
 from gmtalker_jax.core.errors import InputError
@@ -42,7 +43,7 @@ def pictures(study: Study) -> Pictures:
     speak.paint_batch(
       talker, *(stack[n][i : i + batch] for n in ('rendering', 'emotion', 'latent'))
     )
-    for i in range(0, len(stack['image']), batch)
+    for i in study.watch('painting', range(0, len(stack['image']), batch))
   ]
   size = talker.portrait.module.output_size
   enlarged = np.stack([cv2.resize(r, (size, size)) for r in stack['rendering']])
@@ -65,7 +66,12 @@ def psnr(predicted: np.ndarray, truth: np.ndarray) -> float:
 
 def ssim(predicted: np.ndarray, truth: np.ndarray) -> float:
   """Mean SSIM of uint8 pictures [N, H, W, 3]."""
-  return float(np.mean(dm_pix.ssim(_unit(predicted), _unit(truth))))
+  pairs = zip(_unit(predicted), _unit(truth), strict=True)
+  return float(np.mean([_ssim(a[None], b[None]) for a, b in pairs]))
+
+
+# Picture by picture: a tenth of the time and little memory.
+_ssim = jax.jit(dm_pix.ssim)
 
 
 def _unit(images: np.ndarray) -> np.ndarray:
@@ -117,7 +123,7 @@ METRICS = (
     unit='dB',
     better='higher',
     baselines={'plain rendering': 0.0},
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='PSNR of the portrait against the photograph minus PSNR of the plain '
     'rendering, held-out frames',
   ),
@@ -127,7 +133,7 @@ METRICS = (
     unit='dB',
     better='higher',
     baselines={'plain rendering': 'rendering_psnr_db'},
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='PSNR, RGB in 0..1, mean over frames',
   ),
   Metric(
@@ -135,7 +141,7 @@ METRICS = (
     compute=_rendering_psnr,
     unit='dB',
     better='higher',
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='portrait_psnr_db of the plain rendering, enlarged to the size of the portrait',
   ),
   Metric(
@@ -145,7 +151,7 @@ METRICS = (
     better='higher',
     truth=1.0,
     baselines={'plain rendering': 'rendering_ssim'},
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='SSIM with an 11x11 Gaussian window of sigma 1.5 (dm-pix), mean over frames',
   ),
   Metric(
@@ -153,7 +159,7 @@ METRICS = (
     compute=_compared(ssim, 'rendering'),
     unit='index',
     better='higher',
-    needs='portrait_records',
+    needs=('portrait_records',),
     definition='portrait_ssim of the plain rendering, enlarged to the size of the portrait',
   ),
 )

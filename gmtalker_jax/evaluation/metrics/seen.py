@@ -5,6 +5,7 @@ photographs. What they say of the rendering tells whether the painter lost an em
 they say of recorded clips is all that can be asked of a talker.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -55,21 +56,22 @@ def spoken(study: Study) -> dict[str, list[Shown]]:
   study.progress('emotions that others see')
   talker, sounds = study.talker, _sounds(study)
   inner, outer = talker.portrait.module.input_size, talker.portrait.module.output_size
+  motions = [speak.generate_motion(talker, rows, i) for i, rows in enumerate(sounds)]
+  motions = [speak.shape_motion(m, talker.motion.statistics.motion.mean) for m in motions]
   portraits, renderings = [], []
-  for i, rows in enumerate(sounds):
-    frames = np.arange(0, len(rows) // schema.SPEECH_PER_FRAME, _APART)
-    motion = speak.generate_motion(talker, rows, i)
-    motion = speak.shape_motion(motion, talker.motion.statistics.motion.mean)
-    for name in _ASKED:
-      weights = timeline.parse(name, 1.0, len(motion))
-      expression, latent = speak.generate_expression(talker, rows, weights, i)
-      some = Coefficients(jnp.asarray(expression[frames]), jnp.asarray(motion[frames]))
-      rendered = render_frames(talker.head, talker.person, some, inner, speak.batch_size())
-      painted = _paint(study, rendered, weights[frames], latent[frames])
-      record = {'expression': expression, 'motion': motion}
-      at = regions.landmarks(talker.head, talker.person.identity, record, frames, outer)
-      portraits.append(Shown(name, i, painted, at))
-      renderings.append(Shown(name, i, rendered, at * (inner / outer)))
+  pairs = list(itertools.product(range(len(sounds)), _ASKED))
+  for i, name in study.watch('speaking', pairs):
+    rows, motion = sounds[i], motions[i]
+    frames = np.arange(0, len(motion), _APART)
+    weights = timeline.parse(name, 1.0, len(motion))
+    expression, latent = speak.generate_expression(talker, rows, weights, i)
+    some = Coefficients(jnp.asarray(expression[frames]), jnp.asarray(motion[frames]))
+    rendered = render_frames(talker.head, talker.person, some, inner, speak.batch_size())
+    painted = _paint(study, rendered, weights[frames], latent[frames])
+    record = {'expression': expression, 'motion': motion}
+    at = regions.landmarks(talker.head, talker.person.identity, record, frames, outer)
+    portraits.append(Shown(name, i, painted, at))
+    renderings.append(Shown(name, i, rendered, at * (inner / outer)))
   return {'portrait': portraits, 'rendering': renderings}
 
 
@@ -168,10 +170,10 @@ def _paint(
   return np.concatenate(parts)[: len(rendered)]
 
 
-def _look(judge: Judge, clips: Sequence[Shown]) -> list[Verdict]:
+def _look(study: Study, judge: Judge, clips: Sequence[Shown]) -> list[Verdict]:
   return [
     Verdict(clip.emotion, clip.sound, judge.look(clip.pictures, clip.landmarks).mean(0))
-    for clip in clips
+    for clip in study.watch('judging', clips)
   ]
 
 
@@ -195,7 +197,8 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       study.progress(f'no emotion_{name}: {missing}; left out')
       return None
     clips = spoken(study)
-    looks = [_look(judge, c) for c in (clips['portrait'], clips['rendering'], recorded(study))]
+    shown = (clips['portrait'], clips['rendering'], recorded(study))
+    looks = [_look(study, judge, c) for c in shown]
     return _Panel(judge, *looks)
 
   def of(measure: Callable[[Judge, Sequence[Verdict]], Any], where: str, missing: Any = None):
@@ -213,7 +216,7 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       better='higher',
       truth=f'emotion_{name}_truth',
       baselines={'plain rendering': f'emotion_{name}_rendering', 'guessing': 1 / len(_ASKED)},
-      needs='portrait_records',
+      needs=('portrait_records',),
       definition=f'share of spoken clips whose emotion is named by {what}: up to {_SOUNDS} '
       f'held-out sounds of up to {_LONGEST / schema.FRAME_RATE:g} s in each emotion but contempt, '
       f'which it does not know, at full intensity; mean over every {_APART}th frame',
@@ -227,7 +230,7 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       compute=of(accuracy, 'rendering'),
       unit='share',
       better='higher',
-      needs='portrait_records',
+      needs=('portrait_records',),
       definition=f'emotion_{name} of the renderings that were painted',
       tables={f'emotion_{name}_rendering_probability': of(probability, 'rendering', {})},
     ),
@@ -237,7 +240,7 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       unit='share',
       better='higher',
       baselines={'chance': 0.5},
-      needs='portrait_records',
+      needs=('portrait_records',),
       definition='share of these clips, without the neutral ones, in which the emotion is more '
       f'probable to {what} than in the same sound spoken neutrally',
     ),
@@ -247,7 +250,7 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       unit='share',
       better='higher',
       baselines={'guessing': 1 / len(_ASKED)},
-      needs='portrait_records',
+      needs=('portrait_records',),
       definition=f"the same judge on recorded clips of the talker's person at level {_FULL} "
       f'(or neutral), up to {_RECORDED} of each emotion: the ceiling; none where nothing is '
       'labelled',

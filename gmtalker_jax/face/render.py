@@ -71,7 +71,7 @@ def draw(
   fragments = raster.rasterize(cameras.project(camera, vertices, size), head.triangles, size)
   attributes = [head.albedo, normals(vertices, head.triangles), eye_directions(head)]
   if person.texture is not None:
-    attributes += [head.uv, chart.skin(head)[:, None]]
+    attributes += [head.uv, head.skin[:, None]]
   pixels = raster.interpolate(fragments, head.triangles, jnp.concatenate(attributes, -1))
   albedo, normal, eye, address = jnp.split(pixels, (3, 6, 9), -1)
   hit = fragments.triangle >= 0

@@ -7,7 +7,7 @@ import pytest
 
 from data_pipelines import backdrop, eye_colours, likeness, texture_fill
 from gmtalker_jax.data import schema
-from gmtalker_jax.face import chart, light, render
+from gmtalker_jax.face import light, render
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.io import people
 from gmtalker_jax.io.heads import load_head
@@ -120,8 +120,9 @@ def test_frames_with_a_hand_before_the_face_change_little(head, filmed, fitted):
   found = likeness.fit(head, IDENTITY, shots(spoiled, coefficients))
   inside = face(head)
   inside[:, :100] = inside[:, 156:] = False  # a side that few frames show may be a hand in most
-  assert np.abs(found.texture - fitted.texture)[inside].mean() < 0.02
-  assert np.percentile(np.abs(found.texture - fitted.texture)[inside], 99) < 0.15
+  off = np.abs(found.texture - fitted.texture)[inside]
+  assert off.mean() < 0.006  # 0.0025; 0.014 with means for medians, 0.076 without trimming
+  assert np.percentile(off, 99) < 0.04
 
 
 def test_what_is_behind_the_head_does_not_enter_even_where_the_outline_is_off(head, filmed):
@@ -188,9 +189,8 @@ def test_the_chart_shows_texels_where_the_camera_sees_them(head):
     spot = np.zeros((256, 256, 3), np.float32)
     spot[row - 1 : row + 2, column - 1 : column + 2] = 1
     picture = np.asarray(render.render(head, Person(IDENTITY, spot, LIGHT), frame, 256).rgb)
-    bright = (picture + 1)[..., 1] * (np.asarray(chart.look_up(spot, head.uv)).size > 0)
-    bright = np.where(
-      np.hypot(*(np.indices((256, 256)) - place[at, ::-1, None, None])) < 12, bright, 0
-    )
-    centre = np.array([(bright * g).sum() / bright.sum() + 0.5 for g in np.indices((256, 256))])
+    grid = np.indices((256, 256)) + 0.5
+    near = np.hypot(*(grid - place[at, ::-1, None, None])) < 12  # and not eyes or teeth
+    bright = np.where(near, picture[..., 1] + 1, 0)
+    centre = np.array([(bright * axis).sum() / bright.sum() for axis in grid])
     np.testing.assert_allclose(centre[::-1], place[at], atol=0.8)

@@ -16,6 +16,7 @@ _CLIMB = 0.45  # of a row below the mouth, height per depth
 _BOTTOM, _TOP = -0.72, 0.90
 
 
+@jax.jit
 def unroll(points: jax.Array) -> jax.Array:
   """Texture coordinates [..., 2] (0..1 right, 0..1 down) of points [..., 3] of the mean head.
 
@@ -30,6 +31,7 @@ def unroll(points: jax.Array) -> jax.Array:
   return jnp.clip(jnp.stack([u, v], -1), 0, 1)
 
 
+@jax.jit
 def skin(albedo: jax.Array, triangles: jax.Array, triangle_group: jax.Array) -> jax.Array:
   """[V]: 1 on the outer skin, which a texture covers; 0 inside the mouth and nose, on eyes, teeth.
 

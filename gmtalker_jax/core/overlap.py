@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-In, Out = TypeVar('In'), TypeVar('Out')
+In = TypeVar('In')
+Out = TypeVar('Out')
 
 
 def map_in_order(function: Callable[[In], Out], items: Iterable[In], workers: int) -> Iterator[Out]:

@@ -147,6 +147,17 @@ def paint(
     yield from batch_of_portraits
 
 
+def prepare(talker: Talker) -> None:
+  """Compiles what renders and paints, by painting a face at rest."""
+  rest = Coefficients(
+    np.zeros((1, len(schema.EXPRESSION_NAMES)), np.float32),  # ty: ignore[invalid-argument-type]
+    np.zeros((1, len(schema.MOTION_NAMES)), np.float32),  # ty: ignore[invalid-argument-type]
+  )
+  even = np.full((1, len(schema.EMOTIONS)), 1 / len(schema.EMOTIONS), np.float32)
+  latent = np.zeros((1, talker.expression.module.latent_dim), np.float32)
+  next(paint(talker, rest, even, latent))
+
+
 def batch_size() -> int:
   """Frames painted at once: on a CPU the first comes sooner, an accelerator wants more to do."""
   return 1 if jax.default_backend() == 'cpu' else 8

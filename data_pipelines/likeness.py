@@ -100,7 +100,7 @@ def fit(head: Head, identity: np.ndarray, shots: Sequence[Shot]) -> Person:
 def _texels(head: Head) -> _Texels:
   """Rasterises the chart; where it folds, what lies outermost is what a camera sees."""
   triangles = np.asarray(head.triangles)
-  covered = np.asarray(chart.skin(head))[triangles].min(1) > 0.5
+  covered = np.asarray(head.skin)[triangles].min(1) > 0.5
   triangles = triangles[covered]
   radius = np.hypot(head.mean[:, 0], head.mean[:, 2] + 0.15)
   # So far away that perspective does not matter.
@@ -186,7 +186,7 @@ def _sample(picture: jax.Array, place: jax.Array) -> jax.Array:
 
 
 def _skin_brightness(head: Head) -> float:
-  colours = np.asarray(head.albedo)[np.asarray(chart.skin(head)) > 0.5]
+  colours = np.asarray(head.albedo)[np.asarray(head.skin) > 0.5]
   return float(np.median(colours @ _GREY))
 
 

@@ -10,6 +10,7 @@
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +76,7 @@ class Talker:
 
   def __init__(self, parts: talkers.Talker):
     self._parts = parts
+    self._prepared = False
 
   def speak(
     self,
@@ -101,7 +103,11 @@ class Talker:
     """
     sound = hear(audio)
     track = timeline.parse(emotion, intensity, schema.frame_count(len(sound.speech)))
-    made = conductor.speak(self._parts, sound.speech, track, seed, temperature, motion_scale)
+    with ThreadPoolExecutor(1) as pool:
+      if not self._prepared:  # the first frame comes sooner: encoders of speech leave Python free
+        pool.submit(conductor.prepare, self._parts)  # what fails here fails again when painting
+        self._prepared = True
+      made = conductor.speak(self._parts, sound.speech, track, seed, temperature, motion_scale)
     paint = functools.partial(conductor.paint, self._parts, made.coefficients, track, made.latent)
     return Talk(made.coefficients, track, paint, sound)
 

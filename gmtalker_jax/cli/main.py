@@ -80,7 +80,7 @@ def _quiet() -> None:
   """Compiles once per machine, and keeps other libraries' notices out of the terminal."""
   cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
   os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', os.path.join(cache, 'gmtalker', 'xla'))
-  os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '1')
+  os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 

@@ -17,7 +17,9 @@ convolutions with their axes in other orders (`*_by_axes`). An accelerator picks
 any order; a CPU is fast in one only. XLA turns the others into it, but at the top level of a
 program alone: inside `lax.cond` or `lax.scan` (R1 is due every 16 steps) they are 18 times slower,
 and the weight's gradient of a transposed convolution is 70 times slower anywhere. So on a CPU the
-arrays are turned here (`*_by_turning`).
+arrays are turned here (`*_by_turning`). Two more things are done on a CPU: a transposed convolution
+skips the zeros between the pixels (`transposed_by_parts`), and wide 3x3 convolutions save half of
+the products (winograd.py).
 """
 
 import functools
@@ -25,6 +27,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from gmtalker_jax.core import winograd
+
+WIDE = 48  # channels in and out from which fewer products outweigh more sums (measured, one core)
 OUTER, INNER = 1 / 8, 3 / 8  # the blur filter [1, 3, 3, 1] / 8
 
 
@@ -72,13 +77,13 @@ blur.defvjp(_blur_forward, _blur_backward)
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def strided(large: jax.Array, weight: jax.Array, stride: int, pad: int) -> jax.Array:
   """small[i, o] = Σ_{k,c} large[s i + k - p, c] weight[k, c, o]."""
-  return _convolution(large, weight, pad, stride=stride)
+  return _by_platform(_strided_on_cpu, _convolve_strided, large, weight, stride, pad)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def transposed(small: jax.Array, weight: jax.Array, stride: int, pad: int) -> jax.Array:
   """large[s i + k - p, c] += Σ_o weight[k, c, o] small[i, o], for every i and k."""
-  return _by_platform(transposed_by_turning, transposed_by_axes, small, weight, stride, pad)
+  return _by_platform(_transposed_on_cpu, transposed_by_axes, small, weight, stride, pad)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -124,10 +129,48 @@ def _by_platform(on_cpu, elsewhere, x, y, stride, pad):
   return jax.lax.platform_dependent(x, y, cpu=forms[0], default=forms[1])
 
 
-def transposed_by_turning(small, weight, stride, pad):
-  """`transposed` in the memory order of `strided`."""
-  pad = weight.shape[0] - 1 - pad
-  return _convolution(small, weight.swapaxes(2, 3)[::-1, ::-1], pad, small_step=stride)
+def _convolve_strided(large, weight, stride, pad):
+  return _convolution(large, weight, pad, stride=stride)
+
+
+def _strided_on_cpu(large, weight, stride, pad):
+  if stride == 1 and pad == 1 and _gains_by_winograd(weight):
+    return winograd.convolve(large, weight)
+  return _convolve_strided(large, weight, stride, pad)
+
+
+def _transposed_on_cpu(small, weight, stride, pad):
+  if stride == 1:  # a convolution like any other
+    turned = weight.swapaxes(2, 3)[::-1, ::-1]
+    return _strided_on_cpu(small, turned, 1, len(weight) - 1 - pad)
+  return transposed_by_parts(small, weight, stride, pad)
+
+
+def _gains_by_winograd(weight: jax.Array) -> bool:
+  return weight.shape[0] == 3 and min(weight.shape[2:]) >= WIDE and weight.dtype == jnp.float32
+
+
+def transposed_by_parts(small, weight, stride, pad):
+  """`transposed` without the zeros between the pixels; the kernel is not smaller than the stride.
+
+  Rows and columns of `large` with the same remainder by `stride` meet the same weights: each such
+  part is a plain convolution.
+  """
+  kernel, turned = len(weight), weight.swapaxes(2, 3)
+  batch, high, wide, _ = small.shape
+  more = -(-kernel // stride) - 1  # rows of a part beyond those of `small`
+  rows = []
+  for i in range(stride):
+    parts = []
+    for j in range(stride):
+      part = turned[i::stride, j::stride][::-1, ::-1]
+      y = _convolution(small, part, [(size - 1, more) for size in part.shape[:2]])
+      parts.append(y[:, : high + more, : wide + more])
+    rows.append(jnp.stack(parts, 3))
+  shape = (batch, stride * (high + more), stride * (wide + more), weight.shape[2])
+  large = jnp.stack(rows, 2).reshape(shape)
+  bottom, right = (stride * (size - 1) + kernel - pad for size in (high, wide))
+  return large[:, pad:bottom, pad:right]
 
 
 def transposed_by_axes(small, weight, stride, pad):
@@ -154,7 +197,7 @@ def _convolution(
     x,
     weight,
     (stride, stride),
-    ((pad, pad), (pad, pad)),
+    ((pad, pad), (pad, pad)) if isinstance(pad, int) else pad,
     lhs_dilation=(small_step, small_step),
     rhs_dilation=(weight_step, weight_step),
     dimension_numbers=axes,

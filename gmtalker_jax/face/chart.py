@@ -8,7 +8,7 @@ back; and toward the crown the axis leans back, so that the pole lies where no c
 import jax
 import jax.numpy as jnp
 
-from gmtalker_jax.face.morphable import GROUPS, Head
+from gmtalker_jax.face.morphable import GROUPS
 
 _HALF_ANGLE = 1.9  # rad: what lies farther back falls on the edge
 _AXIS, _LEAN = -0.15, -0.35  # z of the axis at the neck, and how far it leans back at the crown
@@ -16,6 +16,7 @@ _CLIMB = 0.45  # of a row below the mouth, height per depth
 _BOTTOM, _TOP = -0.72, 0.90
 
 
+@jax.jit
 def unroll(points: jax.Array) -> jax.Array:
   """Texture coordinates [..., 2] (0..1 right, 0..1 down) of points [..., 3] of the mean head.
 
@@ -30,18 +31,20 @@ def unroll(points: jax.Array) -> jax.Array:
   return jnp.clip(jnp.stack([u, v], -1), 0, 1)
 
 
-def skin(head: Head) -> jax.Array:
+@jax.jit
+def skin(albedo: jax.Array, triangles: jax.Array, triangle_group: jax.Array) -> jax.Array:
   """[V]: 1 on the outer skin, which a texture covers; 0 inside the mouth and nose, on eyes, teeth.
 
   Skin, lips and hair are never as red as the cavities are: the share of green tells them apart.
+
+  Args:
+    albedo: [V, 3] of the head.
+    triangles: [F, 3] int32.
+    triangle_group: [F], see morphable.GROUPS.
   """
-  outer = (
-    jnp.zeros(len(head.mean))
-    .at[head.triangles]
-    .set((head.triangle_group == GROUPS.index('skin')).astype(jnp.float32)[:, None])
-  )
-  green = head.albedo[:, 1] / jnp.maximum(head.albedo[:, 0], 1e-6)
-  return outer * jnp.clip((green - 0.38) / 0.12, 0, 1)
+  outer = (triangle_group == GROUPS.index('skin')).astype(jnp.float32)[:, None]
+  green = albedo[:, 1] / jnp.maximum(albedo[:, 0], 1e-6)
+  return jnp.zeros(len(albedo)).at[triangles].set(outer) * jnp.clip((green - 0.38) / 0.12, 0, 1)
 
 
 def look_up(texture: jax.Array, coordinates: jax.Array) -> jax.Array:

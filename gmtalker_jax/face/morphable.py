@@ -30,6 +30,7 @@ class Head:
   triangles: jax.Array  # [F, 3] int32, counter-clockwise from outside
   triangle_group: jax.Array  # [F] int8, see GROUPS
   uv: jax.Array  # [V, 2] texture coordinates, see chart.py
+  skin: jax.Array  # [V] 0..1, how far a texture covers it
   albedo: jax.Array  # [V, 3] linear reflectance 0..1; the iris is painted in render.py
   eye_centre: jax.Array  # [2, 3] left, right: pivots of the mean head
   eye_vertices: jax.Array  # [2, E] int32 vertices of the left and the right eyeball

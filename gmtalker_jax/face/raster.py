@@ -58,8 +58,10 @@ def interpolate(fragments: Fragments, triangles: jax.Array, attributes: jax.Arra
   count, channels = len(triangles), attributes.shape[-1]
   per_triangle = attributes[triangles].reshape(count, 3 * channels)
   at_pixel = per_triangle[jnp.maximum(fragments.triangle, 0)]
-  at_pixel = at_pixel.reshape(*fragments.triangle.shape, 3, channels)
-  return (at_pixel * fragments.barycentric[..., None]).sum(-2)
+  corners = jnp.split(at_pixel.reshape(*fragments.triangle.shape, 3 * channels), 3, -1)
+  # Written out, as below: a CPU is slow at sums over short axes.
+  one, two, three = (fragments.barycentric[..., i : i + 1] for i in range(3))
+  return corners[0] * one + corners[1] * two + corners[2] * three
 
 
 def _nearest(corners: jax.Array, size: int) -> jax.Array:
@@ -149,8 +151,10 @@ def _cover(
   grid = jnp.stack(jnp.meshgrid(steps, steps), -1).reshape(1, -1, 2)
   pixels = (setup.low[triangle] + corner)[:, None] + grid
   offset = pixels + 0.5 - setup.origin[triangle][:, None]
-  second = (offset * setup.second[triangle][:, None]).sum(-1)
-  third = (offset * setup.third[triangle][:, None]).sum(-1)
+  x, y = offset[..., 0], offset[..., 1]
+  second, third = (
+    x * plane[triangle, :1] + y * plane[triangle, 1:] for plane in (setup.second, setup.third)
+  )
   first = 1 - second - third
   inside = (first >= -EDGE) & (second >= -EDGE) & (third >= -EDGE)
   inside &= (pixels <= setup.high[triangle][:, None]).all(-1)

@@ -5,6 +5,7 @@ with the shape, skin and light that are known of them (person.py).
 """
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -71,7 +72,7 @@ def draw(
   fragments = raster.rasterize(cameras.project(camera, vertices, size), head.triangles, size)
   attributes = [head.albedo, normals(vertices, head.triangles), eye_directions(head)]
   if person.texture is not None:
-    attributes += [head.uv, chart.skin(head)[:, None]]
+    attributes += [head.uv, head.skin[:, None]]
   pixels = raster.interpolate(fragments, head.triangles, jnp.concatenate(attributes, -1))
   albedo, normal, eye, address = jnp.split(pixels, (3, 6, 9), -1)
   hit = fragments.triangle >= 0
@@ -91,11 +92,20 @@ def render_frames(
   """Renders [T, ...] coefficients to uint8 [T, H, W, 3] in chunks of `batch` frames."""
   frames = len(coefficients.motion)
   out = np.empty((frames, size, size, 3), np.uint8)
-  head, person = personal(head, person), dataclasses.replace(person, identity=jnp.zeros(0))
+  draw_chunk = renderer(head, person, size)
   for start in range(0, frames, batch):
     chunk = jax.tree.map(lambda x, at=start: _pad(x[at : at + batch], batch), coefficients)
-    out[start : start + batch] = _render_chunk(head, person, chunk, size)[: frames - start]
+    out[start : start + batch] = draw_chunk(chunk)[: frames - start]
   return out
+
+
+def renderer(head: Head, person: Person, size: int) -> Callable[[Coefficients], jax.Array]:
+  """Returns what renders [T, ...] coefficients of one person to uint8 [T, H, W, 3].
+
+  What is the same in all frames is computed here, once. Each T is compiled by itself.
+  """
+  own, anonymous = personal(head, person), dataclasses.replace(person, identity=jnp.zeros(0))
+  return lambda coefficients: _render_chunk(own, anonymous, coefficients, size)
 
 
 @jax.jit
@@ -139,7 +149,8 @@ def _pad(array: np.ndarray, length: int) -> jax.Array:
 
 
 def _unit(vectors: jax.Array) -> jax.Array:
-  return vectors * jax.lax.rsqrt(jnp.maximum((vectors**2).sum(-1, keepdims=True), 1e-20))
+  x, y, z = (vectors[..., i : i + 1] for i in range(3))  # written out: see raster.interpolate
+  return vectors * jax.lax.rsqrt(jnp.maximum(x * x + y * y + z * z, 1e-20))
 
 
 def _paint_eyes(

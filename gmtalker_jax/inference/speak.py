@@ -1,6 +1,6 @@
 """From a waveform to the frames of a talking portrait. Read it from top to bottom.
 
-speech.encode -> generate_expression + generate_motion -> shape_motion -> render_frames
+speech.encode -> generate_expression + generate_motion -> shape_motion -> render
 -> paint -> uint8 frames
 """
 
@@ -13,16 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from gmtalker_jax import speech
-from gmtalker_jax.core import arrays, rng
+from gmtalker_jax.core import arrays, overlap, rng
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
-from gmtalker_jax.face.render import render_frames
+from gmtalker_jax.face.render import renderer
 from gmtalker_jax.inference.talker import Talker
 from gmtalker_jax.types import Coefficients
 
 WINDOW = 1500  # frames (60 s) that the generators make in one go; memory is bounded by it
 OVERLAP = 50  # frames over which two windows are blended
 BUCKET = 50  # lengths are rounded up to this, so that a new length seldom means a new compilation
+WORKERS = 2  # threads that render and paint: the small steps of one fill the gaps of the other
 GAZE_LIMIT = 0.6  # rad (method 3.5)
 
 
@@ -127,16 +128,34 @@ def shape_motion(motion: np.ndarray, mean: np.ndarray, scale: float = 1.0) -> np
 def paint(
   talker: Talker, coefficients: Coefficients, emotion: np.ndarray, latent: np.ndarray
 ) -> Iterator[np.ndarray]:
-  """Renders and paints T frames, `batch_size()` at a time; yields uint8 [H, W, 3]."""
+  """Renders and paints T frames, `batch_size()` at a time; yields uint8 [H, W, 3].
+
+  Two batches are worked on at once, and go on while the caller encodes the last one.
+  """
   frames, batch = len(emotion), batch_size()
-  for start in range(0, frames, batch):
+  render = renderer(talker.head, talker.person, talker.portrait.module.input_size)
+  style = jnp.tile(talker.style, (batch, 1))
+
+  def portraits(start: int) -> np.ndarray:
     # Constant shapes: the last batch is filled up with its last frame.
     index = np.minimum(np.arange(start, start + batch), frames - 1)
-    part = Coefficients(coefficients.expression[index], coefficients.motion[index])
-    size = talker.portrait.module.input_size
-    rendering = render_frames(talker.head, talker.person, part, size, batch)
-    portrait = paint_batch(talker, rendering, emotion[index], latent[index])
-    yield from portrait[: min(batch, frames - start)]
+    rendering = render(Coefficients(coefficients.expression[index], coefficients.motion[index]))
+    painted = _paint(talker, rendering, emotion[index], latent[index], style)
+    return painted[: frames - start]
+
+  for batch_of_portraits in overlap.map_in_order(portraits, range(0, frames, batch), WORKERS):
+    yield from batch_of_portraits
+
+
+def prepare(talker: Talker) -> None:
+  """Compiles what renders and paints, by painting a face at rest."""
+  rest = Coefficients(
+    np.zeros((1, len(schema.EXPRESSION_NAMES)), np.float32),  # ty: ignore[invalid-argument-type]
+    np.zeros((1, len(schema.MOTION_NAMES)), np.float32),  # ty: ignore[invalid-argument-type]
+  )
+  even = np.full((1, len(schema.EMOTIONS)), 1 / len(schema.EMOTIONS), np.float32)
+  latent = np.zeros((1, talker.expression.module.latent_dim), np.float32)
+  next(paint(talker, rest, even, latent))
 
 
 def batch_size() -> int:
@@ -148,9 +167,15 @@ def paint_batch(
   talker: Talker, rendering: np.ndarray, emotion: np.ndarray, latent: np.ndarray
 ) -> np.ndarray:
   """Portraits uint8 [B, H, W, 3] from renderings uint8 [B, h, w, 3], e [B, K] and z_gm [B, Z]."""
-  painter = _painter(talker.portrait.module)
   style = jnp.tile(talker.style, (len(emotion), 1))
-  return np.asarray(painter(talker.portrait.params, jnp.asarray(rendering), emotion, latent, style))
+  return _paint(talker, jnp.asarray(rendering), emotion, latent, style)
+
+
+def _paint(
+  talker: Talker, rendering: jax.Array, emotion: np.ndarray, latent: np.ndarray, style: jax.Array
+) -> np.ndarray:
+  painter = _painter(talker.portrait.module)
+  return np.asarray(painter(talker.portrait.params, rendering, emotion, latent, style))
 
 
 @functools.cache

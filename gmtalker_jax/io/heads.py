@@ -39,6 +39,7 @@ def load_head(path: str = 'builtin') -> Head:
   # A vertex on a seam of the file's atlas has one address of two, and triangles there span half of
   # it. That is good enough for the masks that the head was painted with, not for a texture.
   arrays['uv'] = chart.unroll(arrays['mean'])
+  arrays['skin'] = chart.skin(*(arrays[key] for key in ('albedo', 'triangles', 'triangle_group')))
   return Head(
     **{key: jnp.asarray(a) for key, a in arrays.items()}, eye_vertices=_eye_vertices(arrays)
   )

@@ -74,8 +74,11 @@ class Spec(NamedTuple):
 
   def abstract_params(self, generator: nn.Module) -> Params:
     """Names, shapes and dtypes of the generator's parameters; makes no array."""
-    inputs = self.inputs(generator, self.blank(generator))
-    return jax.eval_shape(generator.init, jax.random.key(0), *inputs)['params']
+
+    def init() -> Params:
+      return generator.init(jax.random.key(0), *self.inputs(generator, self.blank(generator)))
+
+    return jax.eval_shape(init)['params']
 
 
 def make_init(

@@ -10,7 +10,7 @@ from gmtalker_jax.core import convolution
 
 CASES = [(1, 1, 3), (2, 0, 3), (1, 0, 1), (2, 1, 4)]  # stride, padding, kernel
 FORMS = {
-  'transposed': (convolution.transposed_by_turning, convolution.transposed_by_axes),
+  'transposed': (convolution.transposed_by_parts, convolution.transposed_by_axes),
   'overlap': (convolution.overlap_by_turning, convolution.overlap_by_axes),
 }
 
@@ -54,17 +54,18 @@ def test_every_form_is_its_sum(case):
 
 
 @pytest.mark.parametrize('case', CASES)
-@pytest.mark.parametrize('chosen', ['turning', 'axes'])
-def test_gradients_equal_autodiff_to_second_order(case, chosen, monkeypatch):
+@pytest.mark.parametrize('cpu', [True, False])
+def test_gradients_equal_autodiff_to_second_order(case, cpu, monkeypatch):
   """The rules, with the CPU's forms and with the other ones, against a plain convolution."""
   used = set()
 
-  def choose(turning, axes, *args):
-    form = {'turning': turning, 'axes': axes}[chosen]
+  def choose(on_cpu, elsewhere, *args):
+    form = on_cpu if cpu else elsewhere
     used.add(form.__name__)
     return form(*args)
 
   monkeypatch.setattr(convolution, '_by_platform', choose)
+  monkeypatch.setattr(convolution, 'WIDE', 1)
   large, weight, small = arrays(*case)
   stride, pad, _ = case
 
@@ -89,7 +90,10 @@ def test_gradients_equal_autodiff_to_second_order(case, chosen, monkeypatch):
     expected = jax.jit(order(plain))(large, weight)
     for a, b in zip(jax.jit(order(strided))(large, weight), expected, strict=True):
       np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
-  assert used == {f'transposed_by_{chosen}', f'overlap_by_{chosen}'}
+  if cpu:
+    assert used == {'_strided_on_cpu', '_transposed_on_cpu', 'overlap_by_turning'}
+  else:
+    assert used == {'_convolve_strided', 'transposed_by_axes', 'overlap_by_axes'}
 
 
 @pytest.mark.parametrize('form', ['strided', 'transposed', 'overlap'])
@@ -110,6 +114,24 @@ def test_each_gradient_is_the_slope(form):
   ):
     ends = [value(*(a + s * way if i == j else a for j, a in enumerate(pair))) for s in (1, -1)]
     np.testing.assert_allclose((grad * way).sum(), (ends[0] - ends[1]) / 2, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(('kernel', 'pad'), [(2, 0), (3, 0), (3, 1), (5, 2)])
+def test_upsampling_without_zeros_is_upsampling(kernel, pad):
+  small, weight = normal(2, 5, 6, 3), normal(kernel, kernel, 4, 3)
+
+  def zeros(small, weight):
+    return convolution.transposed_by_axes(small, weight, 2, pad)
+
+  def parts(small, weight):
+    return convolution.transposed_by_parts(small, weight, 2, pad)
+
+  expected, pull = jax.vjp(zeros, small, weight)
+  found, pull_parts = jax.vjp(parts, small, weight)
+  np.testing.assert_allclose(found, expected, atol=1e-5)
+  way = normal(*expected.shape, seed=3)
+  for a, b in zip(pull_parts(way), pull(way), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=3e-5)  # of sums of 60 products
 
 
 def test_a_cpu_turns_arrays_and_an_accelerator_names_axes():

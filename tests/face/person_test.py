@@ -29,7 +29,7 @@ def skin(head):
   vertices = render.posed(head, IDENTITY, FRAME)
   projected = camera.project(camera.DEFAULT, vertices, SIZE)
   fragments = raster.rasterize(projected, head.triangles, SIZE)
-  covered = raster.interpolate(fragments, head.triangles, chart.skin(head)[:, None])
+  covered = raster.interpolate(fragments, head.triangles, head.skin[:, None])
   return np.asarray(covered)[..., 0] > 0.999
 
 
@@ -101,7 +101,7 @@ def test_the_chart_unrolls_the_face_without_folds(head):
   one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
   normal = np.cross(one, two)
   facing = normal[:, 2] > 0.4 * np.linalg.norm(normal, axis=1)
-  covered = np.asarray(chart.skin(head))[np.asarray(head.triangles)].min(1) > 0
+  covered = np.asarray(head.skin)[np.asarray(head.triangles)].min(1) > 0
   first, second = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
   upright = first[:, 0] * second[:, 1] < first[:, 1] * second[:, 0]
   assert (facing & covered).sum() > 3000

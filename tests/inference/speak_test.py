@@ -1,3 +1,5 @@
+import threading
+
 import jax
 import numpy as np
 import pytest
@@ -6,7 +8,9 @@ import tiny_talker
 from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
+from gmtalker_jax.face.render import render_frames
 from gmtalker_jax.inference import speak, timeline
+from gmtalker_jax.types import Coefficients
 
 RNG = np.random.default_rng(0)
 
@@ -141,3 +145,55 @@ def test_jit_is_shared_between_talks(talker):
   info = speak._painter.cache_info()
   assert info.currsize == 1
   assert jax.devices()
+
+
+def drawn(frames):
+  """Coefficients that move, emotion that changes, latents: all differ from frame to frame."""
+  expression = RNG.uniform(0, 0.5, (frames, 50)).astype(np.float32)
+  motion = RNG.normal(0, 0.2, (frames, 12)).astype(np.float32)
+  emotion = RNG.dirichlet(np.ones(8), frames).astype(np.float32)
+  latent = RNG.normal(size=(frames, 8)).astype(np.float32)
+  return Coefficients(expression, motion), emotion, latent
+
+
+@pytest.mark.parametrize('batch', [1, 4])
+def test_frames_painted_ahead_are_those_painted_one_after_another(talker, monkeypatch, batch):
+  monkeypatch.setattr(speak, 'batch_size', lambda: batch)
+  coefficients, emotion, latent = drawn(11)
+  size = talker.portrait.module.input_size
+  rendered = render_frames(talker.head, talker.person, coefficients, size, batch)
+  expected = [
+    speak.paint_batch(talker, rendered[i : i + 1], emotion[i : i + 1], latent[i : i + 1])[0]
+    for i in range(11)
+  ]
+  painted = list(speak.paint(talker, coefficients, emotion, latent))
+  assert len(painted) == 11
+  # One level: another batch size sums in another order, and 0.5 may round either way.
+  off = np.abs(np.array(painted, int) - np.array(expected, int)).max((1, 2, 3))
+  assert off.max() <= (batch > 1)
+  apart = np.abs(np.array(expected[1:], int) - np.array(expected[:-1], int)).max((1, 2, 3))
+  assert apart.min() > off.max()  # so an exchange of neighbours would be seen
+
+
+def test_a_painter_that_fails_is_heard_of_and_leaves_no_thread(talker, monkeypatch):
+  before, painted, real = set(threading.enumerate()), [], speak._paint
+
+  def fails_later(*args):
+    painted.append(1)
+    if len(painted) > 3:
+      raise MemoryError('no more')
+    return real(*args)
+
+  monkeypatch.setattr(speak, '_paint', fails_later)
+  with pytest.raises(MemoryError, match='no more'):
+    list(speak.paint(talker, *drawn(30)))
+  assert set(threading.enumerate()) <= before
+
+
+def test_preparing_compiles_all_that_a_talk_paints_with(talker):
+  speak.prepare(talker)
+  painter = speak._painter(talker.portrait.module)
+  compiled = painter._cache_size()
+  talk = speak.speak(talker, _wave(3200), timeline.parse('happy', 1.0, 5))
+  assert len(list(talk.frames)) == 5
+  assert painter._cache_size() == compiled

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import tiny_talker
 
+from gmtalker_jax.core import trees
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.inference import bundling, speak, timeline
 from gmtalker_jax.inference import talker as talkers
+from gmtalker_jax.stages import STAGES
 
 
 @pytest.fixture(scope='module')
@@ -89,3 +91,11 @@ def test_a_wrong_description_is_one_line(folder, change, match):
   with pytest.raises(InputError, match=match) as caught:
     talkers.load(str(folder))
   assert '\n' not in str(caught.value)
+
+
+def test_the_weights_that_ship_fit_their_models():
+  """`load` takes this for granted."""
+  shipped = talkers.load()
+  for name, spec in STAGES.items():
+    part = getattr(shipped, name)
+    assert not trees.mismatch(spec.abstract_params(part.module), part.params)

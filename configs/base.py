@@ -87,7 +87,7 @@ def check(variant: str) -> None:
 def emotional(config: config_dict.ConfigDict) -> None:
   """Adds what a stage needs to know that looks at the emotion of a clip (data/emotion.py)."""
   config.data.soft_levels = True  # levels 1, 2, 3 are 1/3, 2/3, 1 of an emotion (method 2.7)
-  config.data.unknown_emotion = 0.3  # of a clip without a label: drawn from Dirichlet(this)
+  config.data.unknown_emotion = 0.3  # of an unlabelled clip: from Dirichlet(this); 0 = no weights
 
 
 def adam(rate: float, **numbers) -> config_dict.ConfigDict:

@@ -34,8 +34,11 @@ def of(
     rng: drawn from only where the emotion is unknown.
     soft_levels: see `label`.
     unknown_emotion: concentration of the Dirichlet that unknown weights come from; below 1 most of
-      the weight falls on one or two emotions, as it does when somebody speaks.
+      the weight falls on one or two emotions, as it does when somebody speaks. 0: all weights are
+      zero, which nobody who speaks ever gives (only to compare with).
   """
+  if not record['emotion'] and not unknown_emotion:
+    return Emotion(np.zeros(len(schema.EMOTIONS), np.float32), False)
   if not record['emotion']:
     weights = rng.dirichlet(np.full(len(schema.EMOTIONS), unknown_emotion))
     return Emotion(weights.astype(np.float32), False)

@@ -37,9 +37,10 @@ def draw(
   mixtures: Mixtures | None,
   emotion: np.ndarray,
   posterior_share: float,
+  highest: float,
   rng: np.random.Generator,
 ) -> np.ndarray:
-  """z [Z] of one example, at a temperature from U(0, 1).
+  """z [Z] of one example, at a temperature from U(0, highest).
 
   Args:
     posterior: of the clip [Z].
@@ -47,11 +48,12 @@ def draw(
       `posterior` is returned.
     emotion: [K] weights of the example.
     posterior_share: of the examples that get the clip's own latent; the rest gets the mixture's.
+    highest: temperature; 0 = the mean of the posterior or of the mixture.
     rng: all that is random.
   """
   if mixtures is None:
     return posterior.mean
-  temperature = rng.uniform()
+  temperature = highest * rng.uniform()
   if rng.uniform() < posterior_share:
     noise = temperature * rng.standard_normal(posterior.mean.shape)
     return (posterior.mean + noise * posterior.deviation).astype(np.float32)

@@ -70,6 +70,7 @@ def portrait(
   output_size: int,
   mixtures: latents.Mixtures | None = None,
   posterior_share: float = 0.5,
+  temperature: float = 1.0,
   soft_levels: bool = True,
   unknown_emotion: float = 0.3,
 ) -> PortraitBatch:
@@ -80,7 +81,7 @@ def portrait(
     rng: draws z, and an emotion that is unknown.
     input_size: pixels of the rendering.
     output_size: pixels of the photograph.
-    mixtures, posterior_share: see data/latent.py.
+    mixtures, posterior_share, temperature: see data/latent.py.
     soft_levels, unknown_emotion: see data/emotion.py.
 
   Raises InputError for smaller pictures: they are only ever reduced.
@@ -90,7 +91,7 @@ def portrait(
     rendering=to_signed(reduce(frame['rendering'], input_size, frame['id'])),
     image=to_signed(reduce(frame['photograph'], output_size, frame['id'])),
     emotion=emotion,
-    latent=latents.draw(frame['latent'], mixtures, emotion, posterior_share, rng),
+    latent=latents.draw(frame['latent'], mixtures, emotion, posterior_share, temperature, rng),
     mask=np.float32(1),
   )
 

@@ -28,6 +28,12 @@ def test_a_label_draws_nothing():
   assert rng.integers(1000) == np.random.default_rng(7).integers(1000)
 
 
+def test_no_weights_for_comparison():
+  found = emotion.of({'emotion': '', 'level': 0}, RNG, unknown_emotion=0.0)
+  assert not found.labelled
+  assert not found.weights.any()
+
+
 @pytest.mark.parametrize('concentration', [0.3, 3.0])
 def test_an_unknown_emotion_is_drawn_from_the_simplex(concentration):
   drawn = [

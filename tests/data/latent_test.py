@@ -11,8 +11,8 @@ MIXTURES = Mixtures(Normal(RNG.normal(size=(50, 8, 4)), np.full((50, 8, 4), 0.5)
 EMOTION = np.eye(8, dtype=np.float32)[3]
 
 
-def draws(share, count=500):
-  return np.stack([latent.draw(CLIP, MIXTURES, EMOTION, share, RNG) for _ in range(count)])
+def draws(share, count=500, highest=1.0):
+  return np.stack([latent.draw(CLIP, MIXTURES, EMOTION, share, highest, RNG) for _ in range(count)])
 
 
 def test_the_share_decides_whose_latent_it_is():
@@ -30,6 +30,12 @@ def test_every_temperature_down_to_the_mean_of_the_mixture_is_seen():
   assert apart.max() > 0.5
 
 
+def test_without_temperature_they_are_means():
+  np.testing.assert_array_equal(draws(1.0, 5, highest=0.0), np.tile(CLIP.mean, (5, 1)))
+  means = MIXTURES.components.mean[:, 3].astype(np.float32)
+  assert all((means == z).all(-1).any() for z in draws(0.0, 20, highest=0.0))
+
+
 def test_a_component_is_chosen_by_the_emotion():
   components = MIXTURES.components.mean.copy()
   components[:, 3] = 7.0
@@ -41,4 +47,4 @@ def test_a_component_is_chosen_by_the_emotion():
 
 
 def test_a_painter_without_latent_gets_none():
-  assert latent.draw(CLIP, None, EMOTION, 0.5, RNG) is CLIP.mean
+  assert latent.draw(CLIP, None, EMOTION, 0.5, 1.0, RNG) is CLIP.mean

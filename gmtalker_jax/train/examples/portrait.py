@@ -29,6 +29,7 @@ class Data(settings_lib.Data):
   unknown_emotion: float  # see data/emotion.py
   posterior_share: float  # of the examples with the clip's own z_gm, see data/latent.py
   subject: str  # the person; '' = the only one with frames
+  temperature: float  # of z_gm, at most
   expression_workdir: str  # whose encoder gives z_gm
   vgg16: str  # weights of the perceptual loss; '' = those of an installed package
 
@@ -46,6 +47,7 @@ def open_examples(settings: Settings, statistics: Statistics | None = None) -> c
     output_size=settings.model['output_size'],
     mixtures=encoder.mixtures() if encoder else None,
     posterior_share=data.posterior_share,
+    temperature=data.temperature,
     soft_levels=data.soft_levels,
     unknown_emotion=data.unknown_emotion,
   )

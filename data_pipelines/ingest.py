@@ -89,22 +89,26 @@ class Sighting(NamedTuple):
   crop: tracking.Crop
 
 
-def ingest(source: ClipSource, tools: Tools) -> Ingested:
-  """Ingests one clip.
+def ingest(source: ClipSource, tools: Tools, pictured: bool) -> Ingested:
+  """Ingests one clip; `pictured` clips are those whose frames are kept.
 
   Raises:
     Rejected: with the reason.
   """
-  return understand(see(source, tools), tools)
+  return understand(see(source, tools, pictured), tools)
 
 
-def see(source: ClipSource, tools: Tools) -> Sighting:
-  """Hears and follows the face of a clip. Raises Rejected."""
+def see(source: ClipSource, tools: Tools, pictured: bool) -> Sighting:
+  """Hears and follows the face of a clip; the crop of a `pictured` one lies within its frame.
+
+  Raises Rejected.
+  """
   wave, unheard = _heard(source)
   track = _track(source, tools.landmarker)
   if not unheard:
     _check_lengths(len(wave) / schema.SAMPLE_RATE, track.total / schema.FRAME_RATE)
-  return Sighting(source, wave, unheard, track, tracking.place(tools.model, track))
+  crop = tracking.place(tools.model, track)
+  return Sighting(source, wave, unheard, track, crop.within(track.frame) if pictured else crop)
 
 
 def understand(sighting: Sighting, tools: Tools, shape: fitting.Shape | None = None) -> Ingested:

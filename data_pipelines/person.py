@@ -182,7 +182,7 @@ def _of_one_folder(folder: Path) -> list[Path]:
 
 def _see(clip: sources.ClipSource, tools: ingest.Tools) -> ingest.Sighting:
   """As `ingest.see`, but a person must be heard."""
-  sighting = ingest.see(clip, tools)
+  sighting = ingest.see(clip, tools, pictured=True)
   if sighting.unheard:
     raise sighting.unheard
   return sighting

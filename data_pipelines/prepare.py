@@ -6,12 +6,12 @@ beside OUT, which is renamed to OUT when everything is in it.
 
 import collections
 import dataclasses
-import functools
 import multiprocessing
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent import futures
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -149,7 +149,7 @@ def _write(
 
 def _run(tasks: list[Task], workers: int, progress: bool) -> Iterator[Done]:
   """Ingests all clips, in order."""
-  bar = functools.partial(
+  bar = partial(
     tqdm, total=len(tasks), desc='prepare', unit='clip', disable=not progress, delay=0.1
   )
   if workers <= 1 or len(tasks) <= 1:
@@ -179,8 +179,9 @@ def _in_order(pool: futures.Executor, tasks: list[Task]) -> Iterator[Done]:
 def work_on(task: Task) -> Done:
   """One clip: ingests it and spools its record and its pictures."""
   try:
-    read = truth.read if task.source.dataset == 'procedural' else ingest.ingest
-    clip = read(task.source, tools(task.encoder))
+    using, invented = tools(task.encoder), task.source.dataset == 'procedural'
+    read = truth.read if invented else partial(ingest.ingest, pictured=task.size > 0)
+    clip = read(task.source, using)
     return Done(clip.source, clip.facts, spool(task, clip))
   except ingest.Rejected as why:
     clip = why.seen
@@ -190,14 +191,13 @@ def work_on(task: Task) -> Done:
     return Done(task.source, clip.facts, strip, why.code, str(why))
 
 
-@functools.cache
+@cache
 def tools(encoder: str) -> ingest.Tools:
   """What ingesting needs; made once per process."""
-  model = LandmarkModel.of(_head())
-  return ingest.Tools(Landmarker(), model, encoder)
+  return ingest.Tools(Landmarker(), LandmarkModel.of(_head()), encoder)
 
 
-@functools.cache
+@cache
 def _head():
   return load_head()
 

@@ -37,6 +37,16 @@ class Crop(NamedTuple):
     """Pixels of the video [..., 2] to crop units (x right, y up, from the middle, in sides)."""
     return ((points - self.centre) / self.side * np.array([1, -1])).astype(np.float32)
 
+  def within(self, frame: tuple[int, int]) -> 'Crop':
+    """The crop of a picture, [width, height]: moved and shrunk until none lies beyond its edge.
+
+    Then the head is nearer to the camera than at rest, and beside the middle.
+    """
+    side = min(self.side, *frame)
+    room = (np.array(frame) - side) / 2
+    middle = np.array(frame) / 2
+    return Crop(np.clip(self.centre, middle - room, middle + room), float(side))
+
   def cut(self, frame: np.ndarray, size: int) -> np.ndarray:
     """The crop of a frame, uint8 [size, size, 3]; beyond its edge the frame is mirrored."""
     scale = self.side / size
@@ -55,9 +65,9 @@ class Crop(NamedTuple):
 class Track(NamedTuple):
   """A face followed: landmarks [T, 478, 2] in pixels, scores [T, 52], valid [T] bool.
 
-  `start` is the frame of the clip that the track begins at, `total` the frames of the clip, and
-  `faces` the most faces that were seen at once where the face was looked for. Rows that are not
-  valid hold zeros.
+  `start` is the frame of the clip that the track begins at, `total` the frames of the clip,
+  `faces` the most faces that were seen at once where the face was looked for, and `frame` width
+  and height of the video in pixels. Rows that are not valid hold zeros.
   """
 
   landmarks: np.ndarray
@@ -66,6 +76,7 @@ class Track(NamedTuple):
   start: int
   total: int
   faces: int
+  frame: tuple[int, int]
 
 
 def track(frames: Iterable[np.ndarray], landmarker: Landmarker) -> Track | None:
@@ -75,7 +86,7 @@ def track(frames: Iterable[np.ndarray], landmarker: Landmarker) -> Track | None:
   track that shows the most of a face (area times frames) is kept, the rest of the clip is not.
   """
   landmarker.reset()
-  faces, crowd = [], 0
+  faces, crowd, frame = [], 0, np.zeros((0, 0))
   for i, frame in enumerate(frames):
     faces.append(landmarker.track(frame, tiles=i % _TILES_EVERY == 0))
     if i in (0, 25):
@@ -88,7 +99,7 @@ def track(frames: Iterable[np.ndarray], landmarker: Landmarker) -> Track | None:
   valid = np.array([face is not None for face in kept])
   landmarks = np.stack([face.landmarks[:, :2] if face else _NO_LANDMARKS for face in kept])
   scores = np.stack([face.scores if face else _NO_SCORES for face in kept])
-  return Track(landmarks, scores, valid, start, len(faces), crowd)
+  return Track(landmarks, scores, valid, start, len(faces), crowd, frame.shape[1::-1])
 
 
 def place(model: LandmarkModel, track: Track) -> Crop:

@@ -65,7 +65,7 @@ class Plan(NamedTuple):
 
 def shared(plan: Plan) -> list[Step]:
   """Records and the first two stages, as `gmtalker person` begins."""
-  steps = person_plan.steps(plan.videos, plan.out, plan.preset, plan.origin, 'person')[:3]
+  steps = person_plan.steps(plan.videos, plan.out, plan.preset, plan.origin, 'person')[:4]
   prepare = steps[0].arguments
   at = prepare.index(str(plan.out / 'records'))
 

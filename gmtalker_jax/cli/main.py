@@ -15,6 +15,7 @@ COMMANDS = {
   'voice': 'make a wav: an invented person says a text',
   'corpus': 'make the built-in corpus of invented people (video, sound, truth)',
   'prepare': 'turn videos into training records',
+  'act': 'records of one mood, acted in the other emotions',
   'train': 'train one of the three generators',
   'bundle': 'pack three trained generators into a talker directory',
   'evaluate': 'measure a talker against held-out records',

@@ -25,22 +25,23 @@ class Preset(NamedTuple):
   shares: tuple[float, ...]  # minutes of each step on two cores, about
 
 
-_QUICK, _GOOD = (3, 1, 1, 8, 0.3, 2, 1, 1, 1), (4, 2, 1.5, 38, 0.3, 5, 2, 3, 3)
+_QUICK, _GOOD = (3, 0.5, 3, 1, 8, 0.3, 2, 1, 1, 1), (4, 0.5, 5, 1.5, 38, 0.3, 5, 2, 3, 3)
 PRESETS = {
-  'quick': Preset(128, 'builtin', 200, 150, 'demo', 2_000, (), _QUICK),
+  'quick': Preset(128, 'builtin', 600, 150, 'demo', 2_000, (), _QUICK),
   'good': Preset(
-    256, 'builtin', 400, 300, 'builtin', 2_400,
+    256, 'builtin', 1_200, 300, 'builtin', 2_400,
     ('--config.loss.perceptual=0.3', '--config.loss.perceptual_crop=64'), _GOOD,
   ),
   'best': Preset(
-    512, 'builtin', 1_000, 1_000, 'builtin', 16_000,
+    512, 'builtin', 2_000, 1_000, 'builtin', 16_000,
     ('--config.model.output_size=512', '--config.loss.perceptual=0.3',
      '--config.loss.perceptual_crop=96', '--config.loss.adversarial=0.05'),
-    (10, 5, 4, 700, 0.3, 12, 4, 6, 6),
+    (10, 1, 10, 4, 700, 0.3, 12, 4, 6, 6),
   ),
   'accelerator': Preset(
     512, 'builtin', 2_000, 2_000, '', 30_000,
-    ('--config.loss.perceptual=0.03', '--config.data.batch_size=16'), (10, 4, 4, 60, 1, 3, 1, 1, 1),
+    ('--config.loss.perceptual=0.03', '--config.data.batch_size=16'),
+    (10, 1, 4, 4, 60, 1, 3, 1, 1, 1),
   ),
   'smoke': Preset(64, 'smoke', 4, 4, 'smoke', 4, (), _QUICK),
 }  # fmt: skip
@@ -73,19 +74,22 @@ def steps(
   """
   at = lambda path: str(out / path)  # noqa: E731
 
-  def train(stage: str, variant: str, count: int, *more: str) -> tuple[str, ...]:
+  def train(
+    stage: str, variant: str, count: int, *more: str, records: str = 'records'
+  ) -> tuple[str, ...]:
     return (
       'train', f'--config=configs/{stage}.py:{variant}', f'--workdir={at(f"runs/{stage}")}',
-      f'--config.data.records={at("records")}', f'--config.steps={count}',
+      f'--config.data.records={at(records)}', f'--config.steps={count}',
       f'--config.optimizers.generator.decay_steps={count}', *more,
     )  # fmt: skip
 
-  def tuned(stage: str, count: int, frozen: str) -> tuple[str, ...]:
+  def tuned(stage: str, count: int, rate: str, frozen: str, records: str) -> tuple[str, ...]:
     return train(
       stage, preset.generators, count, f'--config.init_from={origin.path}',
       *_as(origin.models[stage], stage, preset.generators),
-      f'--config.optimizers.generator.frozen={frozen}', '--config.optimizers.generator.rate=2e-4',
-      '--config.optimizers.generator.warmup=20',
+      f'--config.optimizers.generator.frozen={frozen}',
+      f'--config.optimizers.generator.rate={rate}',
+      '--config.optimizers.generator.warmup=20', records=records,
     )  # fmt: skip
 
   # A painter that knows faces is the better beginning, where it paints pictures of this size.
@@ -101,8 +105,11 @@ def steps(
       'prepare', 'person', *videos, '--out', at('records'), '--size', str(preset.size),
       '--encoder', origin.encoder, '--overwrite', *named,
     ),
-    'the manner (expression)': tuned('expression', preset.expression, _KEPT),
-    'the head (motion)': tuned('motion', preset.motion, _FLOW),
+    'the emotions (acted)': (
+      'act', '--talker', origin.path, '--records', at('records'), '--out', at('acted'),
+    ),
+    'the manner (expression)': tuned('expression', preset.expression, '5e-4', _KEPT, 'acted'),
+    'the head (motion)': tuned('motion', preset.motion, '2e-4', _FLOW, 'records'),
     'the picture (portrait)': train(
       'portrait', preset.variant, preset.portrait, *beginning, *preset.more,
       f'--config.data.expression_workdir={at("runs/expression")}',

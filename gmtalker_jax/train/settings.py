@@ -75,6 +75,8 @@ def read(config: Mapping[str, Any], data: type[Data]) -> Settings:
   _at_least('steps', settings.steps, 1)
   _at_least('data.batch_size', settings.data.batch_size, 1)
   _at_least('data.frames', getattr(settings.data, 'frames', 1), 1)
+  for name in ('unknown_emotion', 'temperature'):  # keys of some stages
+    _at_least(f'data.{name}', getattr(settings.data, name, 0), 0)
   _at_least('keep', settings.keep, 1)
   return settings
 
@@ -119,7 +121,7 @@ def _check_type(field: dataclasses.Field, value: Any, name: str) -> None:
     raise InputError(f'got config.{name} = {value!r}, expected {kind}')
 
 
-def _at_least(name: str, value: int, lowest: int) -> None:
+def _at_least(name: str, value: float, lowest: int) -> None:
   if value < lowest:
     raise InputError(f'got config.{name} = {value}, expected at least {lowest}')
 

@@ -82,6 +82,14 @@ def test_wrong_types_and_impossible_numbers_are_refused():
     base.get_config('tiny')
 
 
+@pytest.mark.parametrize('key', ['unknown_emotion', 'temperature'])
+def test_concentrations_and_temperatures_are_not_negative(key):
+  config = run._plain(get('portrait'))
+  config['data'][key] = -0.5
+  with pytest.raises(InputError, match=f'config.data.{key} = -0.5, expected at least 0'):
+    run.read(config)
+
+
 def test_learning_rates_follow_their_schedule():
   def adam(**numbers):
     return optimizers.Optimizer(**base.adam(2.0, warmup=10, decay_steps=100, **numbers))

@@ -29,14 +29,14 @@ def main(argv: Sequence[str]) -> int:
     return 0
   config, workdir = read_flags(argv)
   # Only now: a wrong flag is refused before any device is touched.
-  from gmtalker_jax.train import loop, run
+  from gmtalker_jax.train import report, run, termination
 
   try:
     metrics = run.train(config, workdir)
-  except loop.Preempted as stopped:
+  except termination.Preempted as stopped:
     print(f'gmtalker: {stopped}', file=sys.stderr)
-    return loop.EXIT_PREEMPTED
-  except loop.Diverged as error:
+    return termination.EXIT_PREEMPTED
+  except report.Diverged as error:
     print(f'gmtalker: {error}', file=sys.stderr)
     return 1
   shown = ' '.join(f'{k} {v:.4g}' for k, v in sorted(metrics.items()) if k.startswith('test/'))

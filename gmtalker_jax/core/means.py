@@ -26,8 +26,8 @@ class Mean(NamedTuple):
 
 
 def merge(a: Mapping[str, Mean], b: Mapping[str, Mean]) -> dict[str, Mean]:
-  """Adds two dictionaries of means with the same names."""
-  return jax.tree.map(jnp.add, dict(a), dict(b))
+  """Adds two dictionaries of means with the same names, on the device or off it."""
+  return {name: Mean(a[name].total + b[name].total, a[name].count + b[name].count) for name in a}
 
 
 def finalize(means: Mapping[str, Mean]) -> dict[str, float]:

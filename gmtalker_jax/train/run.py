@@ -43,7 +43,7 @@ def train(
 
   Raises:
     InputError: the config, the records or the workdir do not fit.
-    loop.Diverged, loop.Preempted: see there.
+    report.Diverged, termination.Preempted: see there.
   """
   config, directory = _plain(config), Path(workdir_path)
   settings = read(config)
@@ -74,21 +74,23 @@ def train(
   size = settings.data.batch_size
   with checkpoints.Checkpoints(directory / workdir.CHECKPOINTS, settings.keep) as saved:
     results = loop.fit(
-      stage,
-      batches.Batches(found.train, found.example, size, settings.seed, found.groups),
-      batches.InOrder(found.test, found.example, size, settings.evaluation.batches),
-      loop.Schedule(
-        settings.steps, settings.save_every, settings.evaluation.every, settings.log_every
-      ),
-      saved,
-      begin,
-      mesh=mesh,
-      seed=settings.seed,
-      mode=settings.mode,
-      fsdp=settings.fsdp,
-      fingerprint='-'.join((found.fingerprint, *([origin.digest] if origin else []))),
-      documents=documents,
-      progress=progress,
+      loop.Run(
+        stage=stage,
+        batches=batches.Batches(found.train, found.example, size, settings.seed, found.groups),
+        evaluation=batches.InOrder(found.test, found.example, size, settings.evaluation.batches),
+        schedule=loop.Schedule(
+          settings.steps, settings.save_every, settings.evaluation.every, settings.log_every
+        ),
+        checkpoints=saved,
+        open_writer=begin,
+        mesh=mesh,
+        seed=settings.seed,
+        mode=settings.mode,
+        fsdp=settings.fsdp,
+        fingerprint='-'.join((found.fingerprint, *([origin.digest] if origin else []))),
+        documents=documents,
+        progress=progress,
+      )
     )
   results = {**last_metrics(directory), **results}  # a finished run is only evaluated again
   workdir.write_json(directory / 'final.json', {'step': settings.steps, **results})

@@ -12,7 +12,7 @@ import loop_test
 import pytest
 
 from gmtalker_jax.io import checkpoints, writers
-from gmtalker_jax.train import loop
+from gmtalker_jax.train import loop, termination
 
 STEPS = 60
 SCRIPT = Path(__file__).with_name('toy_process.py')
@@ -69,7 +69,7 @@ def test_sigterm_saves_the_step_and_says_so_by_its_exit_code(tmp_path, unbroken)
   wait_for_step(directory, 7, process)
   process.send_signal(signal.SIGTERM)
   _, said = process.communicate(timeout=60)
-  assert process.returncode == loop.EXIT_PREEMPTED, said
+  assert process.returncode == termination.EXIT_PREEMPTED, said
   newest = checkpoints.steps(directory / 'checkpoints')[0]
   assert newest >= 7
   assert (directory / 'checkpoints' / str(newest) / checkpoints.SEAL).is_file()

@@ -17,7 +17,7 @@ from gmtalker_jax.data.batches import Batches, InOrder
 from gmtalker_jax.io import writers
 from gmtalker_jax.io.checkpoints import Checkpoints
 from gmtalker_jax.stages import base
-from gmtalker_jax.train import loop, optimizers
+from gmtalker_jax.train import loop, optimizers, programs, report
 from gmtalker_jax.types import MotionBatch
 
 
@@ -73,22 +73,24 @@ def fit(directory, stage=None, steps=20, devices=None, schedule=None, **options)
   schedule = schedule or loop.Schedule(steps, save_every=3, eval_every=0, log_every=2)
   with Checkpoints(directory / 'checkpoints') as saved:
     results = loop.fit(
-      stage or toy_stage(),
-      Batches(ITEMS, example, 16, seed=0),
-      InOrder(ITEMS, example, 16),
-      schedule,
-      saved,
-      lambda step: writers.Writer(directory, step),
-      mesh=sharding.make_mesh(devices),
-      progress=False,
-      **options,
+      loop.Run(
+        stage or toy_stage(),
+        Batches(ITEMS, example, 16, seed=0),
+        InOrder(ITEMS, example, 16),
+        schedule,
+        saved,
+        lambda step: writers.Writer(directory, step),
+        mesh=sharding.make_mesh(devices),
+        progress=False,
+        **options,
+      )
     )
   return final_state(directory, stage or toy_stage()), results
 
 
 def final_state(directory, stage):
   mesh = sharding.make_mesh()
-  like = loop._abstract_state(stage, Batches(ITEMS, example, 16, seed=0)[0], 0, mesh, False)
+  like = programs.abstract_state(stage, Batches(ITEMS, example, 16, seed=0)[0], 0, mesh)
   with Checkpoints(directory / 'checkpoints') as saved:
     return jax.device_get(saved.restore(like, ()).state)
 
@@ -165,7 +167,7 @@ def test_devices_draw_noise_of_their_own_in_pmap(tmp_path):
 @pytest.mark.parametrize('step', [0, 4, 5, 7])
 def test_nan_stops_with_step_and_phase_and_is_not_saved(tmp_path, step):
   stage = toy_stage(explode_at=step)
-  with pytest.raises(loop.Diverged, match=rf"phase 'first' at step {step + 1},"):
+  with pytest.raises(report.Diverged, match=rf"phase 'first' at step {step + 1},"):
     fit(tmp_path, stage)
   saved = sorted(int(p.name) for p in (tmp_path / 'checkpoints').iterdir())
   assert all(s <= step for s in saved)

@@ -22,14 +22,16 @@ def main(directory, steps, seconds):
   logging.basicConfig()
   with Checkpoints(directory / 'checkpoints', keep=3) as saved:
     loop.fit(
-      loop_test.toy_stage(),
-      Batches(loop_test.ITEMS, slow, 16, seed=0),
-      InOrder(loop_test.ITEMS, loop_test.example, 16),
-      loop.Schedule(steps, save_every=2, eval_every=0, log_every=1),
-      saved,
-      lambda step: writers.Writer(directory, step),
-      mesh=sharding.make_mesh(),
-      progress=False,
+      loop.Run(
+        loop_test.toy_stage(),
+        Batches(loop_test.ITEMS, slow, 16, seed=0),
+        InOrder(loop_test.ITEMS, loop_test.example, 16),
+        loop.Schedule(steps, save_every=2, eval_every=0, log_every=1),
+        saved,
+        lambda step: writers.Writer(directory, step),
+        mesh=sharding.make_mesh(),
+        progress=False,
+      )
     )
 
 

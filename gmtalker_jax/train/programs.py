@@ -1,0 +1,101 @@
+"""The compiled programs of a run: the state's birth, the training step, the evaluation.
+
+They know the mesh and the seed; nothing here knows time, disk or a signal.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from gmtalker_jax.core import means, rng, sharding
+from gmtalker_jax.data.batches import Items
+from gmtalker_jax.stages.base import Stage
+from gmtalker_jax.types import State
+
+
+def abstract_state(stage: Stage, example: Any, seed: int, mesh: Mesh, fsdp: bool = False) -> State:
+  """Shapes, dtypes and places of a state; makes no array.
+
+  Args:
+    stage: whose state.
+    example: a batch.
+    seed: of every key.
+    mesh: the devices.
+    fsdp: cut the state over them instead of copying it.
+  """
+  like = jax.eval_shape(lambda: _init(stage, example, seed))
+  if fsdp:
+    places = sharding.fsdp(like, mesh)
+  else:
+    places = jax.tree.map(lambda _: sharding.replicated(mesh), like)
+  return jax.tree.map(
+    lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), like, places
+  )
+
+
+def first_state(stage: Stage, example: Any, seed: int, like: State) -> State:
+  """The state of step 0. Born where it belongs: no device ever holds more than its share."""
+  return jax.jit(lambda: _init(stage, example, seed), out_shardings=places(like))()
+
+
+def train_step(stage: Stage, seed: int, mesh: Mesh, mode: str, like: State) -> Callable:
+  """Builds `step(state, batch) -> (state, metrics)`, see `loop.Run.mode`; the state is donated."""
+  whole, cut = sharding.replicated(mesh), sharding.over_data(mesh)
+
+  def step(state, batch):
+    return stage.step(state, batch, rng.key_for(seed, f'{stage.name}/step', state.step))
+
+  def step_of_one_device(state, batch):
+    key = rng.key_for(seed, f'{stage.name}/step', state.step)
+    key = jax.random.fold_in(key, jax.lax.axis_index(sharding.AXIS))
+    state, metrics = stage.step(state, batch, key)
+    stats = jax.lax.pmean(state.stats, sharding.AXIS)
+    return dataclasses.replace(state, stats=stats), jax.lax.psum(metrics, sharding.AXIS)
+
+  if mode == 'jit':
+    kept = places(like)
+    return jax.jit(step, in_shardings=(kept, cut), out_shardings=(kept, whole), donate_argnums=0)
+  # check_vma=False: gradients stay per device, and the optimizers average them (pmean).
+  mapped = jax.shard_map(
+    step_of_one_device,
+    mesh=mesh,
+    in_specs=(P(), P(sharding.AXIS)),
+    out_specs=P(),
+    check_vma=False,
+  )
+  return jax.jit(mapped, donate_argnums=0)
+
+
+def evaluator(stage: Stage, batches: Items, seed: int, mesh: Mesh) -> Callable:
+  """Builds `evaluate(params) -> {name: mean over all of `batches`}`."""
+
+  @jax.jit
+  def one(params, batch, index):
+    return stage.evaluate(params, batch, rng.key_for(seed, f'{stage.name}/evaluate', index))
+
+  def evaluate(params) -> dict[str, float]:
+    total = None
+    for i in range(len(batches)):
+      with jax.transfer_guard('disallow'):
+        index = jax.device_put(np.int32(i), sharding.replicated(mesh))
+        part = jax.device_get(one(params, sharding.place_batch(batches[i], mesh), index))
+      total = part if total is None else means.merge(total, part)
+    return means.finalize(total or {})
+
+  return evaluate
+
+
+def places(like: State) -> Any:
+  """The sharding of each array of an abstract state."""
+  return jax.tree.map(lambda x: x.sharding, like)
+
+
+def _init(stage: Stage, example: Any, seed: int) -> State:
+  zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), example)
+  return stage.init(rng.key_for(seed, f'{stage.name}/init'), zeros)

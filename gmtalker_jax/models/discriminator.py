@@ -1,11 +1,12 @@
 """The discriminator of the portrait stage: StyleGAN2's, on Haar wavelets (method 4.3)."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from gmtalker_jax.core.bounds import Count, OneOf, Positive
 from gmtalker_jax.core.errors import check_choice
 from gmtalker_jax.models import style as parts
 
@@ -17,11 +18,11 @@ class Discriminator(nn.Module):
   belong together.
   """
 
-  size: int = 512
-  channel_multiplier: float = 1.0
-  max_channels: int = 512
-  group: int = 4  # of the minibatch standard deviation
-  dtype: str = 'float32'  # of the convolutions: float32 | bfloat16
+  size: Count = 512
+  channel_multiplier: Positive = 1.0
+  max_channels: Count = 512
+  group: Count = 4  # of the minibatch standard deviation
+  dtype: Annotated[str, OneOf(parts.DTYPES)] = 'float32'  # of the convolutions: float32 | bfloat16
 
   @nn.compact
   def __call__(self, image: jax.Array) -> jax.Array:

@@ -1,6 +1,6 @@
 """GMEG: speech and emotion weights to expression coefficients (method 2)."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from gmtalker_jax.core import distributions
 from gmtalker_jax.core.arrays import per_frame
+from gmtalker_jax.core.bounds import BelowOne, Count, Heads, OneOf, Whole
 from gmtalker_jax.core.distributions import Gaussian
 from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.models import layers
@@ -32,23 +33,23 @@ class ExpressionGenerator(nn.Module):
   Defaults: method 2.6, 8; `decoder_mode='parallel'` never feeds frames back.
   """
 
-  speech_dim: int
-  expression_dim: int = 50
-  emotions: int = 8  # K, the components of the mixture
-  subjects: int = 1
-  width: int = 256
-  latent_dim: int = 256
-  w_dim: int = 64
-  heads: int = 4
-  encoder_layers: int = 4
-  decoder_layers: int = 2
-  mapper: str = 'mlp'
-  align_window: int = 0  # half width of cross-attention in video frames
-  period: int = 25
-  history: int = 0  # own past frames seen by the decoder; 0 = all
-  speech_layers: int = 0  # context layers over the speech rows; 0 = the paper
-  decoder_mode: str = 'autoregressive'
-  dropout: float = 0.1
+  speech_dim: Count
+  expression_dim: Count = 50
+  emotions: Count = 8  # K, the components of the mixture
+  subjects: Count = 1
+  width: Count = 256
+  latent_dim: Count = 256
+  w_dim: Count = 64
+  heads: Heads = 4
+  encoder_layers: Count = 4
+  decoder_layers: Count = 2
+  mapper: Annotated[str, OneOf(MAPPERS)] = 'mlp'
+  align_window: Whole = 0  # half width of cross-attention in video frames
+  period: Count = 25
+  history: Whole = 0  # own past frames seen by the decoder; 0 = all
+  speech_layers: Whole = 0  # context layers over the speech rows; 0 = the paper
+  decoder_mode: Annotated[str, OneOf(DECODERS)] = 'autoregressive'
+  dropout: BelowOne = 0.1
 
   def setup(self):
     """Creates the parts."""

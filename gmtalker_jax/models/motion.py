@@ -1,5 +1,7 @@
 """NFMG: speech and noise to head pose, blinks and gaze (method 3)."""
 
+from typing import Annotated
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,7 @@ import jax.numpy as jnp
 from gmtalker_jax.core import distributions
 from gmtalker_jax.core.arrays import blank, fan_out, group, per_frame
 from gmtalker_jax.core.bijectors import coupling_flow
+from gmtalker_jax.core.bounds import BelowOne, Count, Divides, Heads, OneOf, Whole
 from gmtalker_jax.core.distributions import Gaussian
 from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.models import layers
@@ -49,26 +52,26 @@ class MotionGenerator(nn.Module):
   prior), 'posterior' reading (A). `latent_layout='vector'` has one latent per clip.
   """
 
-  speech_dim: int
-  motion_dim: int = 12
-  latent_dim: int = 16
-  stride: int = 4
-  latent_layout: str = 'sequence'
-  flow_steps: int = 4
-  flow_width: int = 64
-  flow_layers: int = 2
-  flow_objective: str = 'prior'
+  speech_dim: Count
+  motion_dim: Count = 12
+  latent_dim: Count = 16
+  stride: Count = 4
+  latent_layout: Annotated[str, OneOf(LAYOUTS)] = 'sequence'
+  flow_steps: Count = 4
+  flow_width: Count = 64
+  flow_layers: Count = 2
+  flow_objective: Annotated[str, OneOf(OBJECTIVES)] = 'prior'
   flow_audio_cond: bool = False
-  width: int = 256
-  heads: int = 4
-  encoder_layers: int = 4
-  decoder_layers: int = 2
-  align_window: int = 0
-  period: int = 25
-  history: int = 0
-  speech_layers: int = 0
-  decoder_mode: str = 'autoregressive'
-  dropout: float = 0.1
+  width: Count = 256
+  heads: Annotated[Heads, Divides('flow_width')] = 4
+  encoder_layers: Count = 4
+  decoder_layers: Count = 2
+  align_window: Whole = 0
+  period: Count = 25
+  history: Whole = 0
+  speech_layers: Whole = 0
+  decoder_mode: Annotated[str, OneOf(DECODERS)] = 'autoregressive'
+  dropout: BelowOne = 0.1
 
   def setup(self):
     """Creates the parts."""

@@ -1,9 +1,12 @@
 """The portrait generator: a rendering of the head becomes a photograph (method 4)."""
 
+from typing import Annotated
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from gmtalker_jax.core.bounds import Count, OneOf, Positive
 from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.models import style as parts
 from gmtalker_jax.models.emotion import EmotionMapping
@@ -23,18 +26,20 @@ class PortraitGenerator(nn.Module):
                   rendering.
   """
 
-  input_size: int = 256
-  output_size: int = 512
-  channel_multiplier: float = 1.0  # 1.0 = the public network
-  max_channels: int = 512
-  style_dim: int = 64
-  emotions: int = 8
-  latent_dim: int = 256
-  zgm_injection: str = 'style_concat'
-  latent_channels: int = 8
-  mapping_width: int = 256
+  input_size: Count = 256
+  output_size: Count = 512
+  channel_multiplier: Positive = 1.0  # 1.0 = the public network
+  max_channels: Count = 512
+  style_dim: Count = 64
+  emotions: Count = 8
+  latent_dim: Count = 256
+  zgm_injection: Annotated[str, OneOf(INJECTIONS)] = 'style_concat'
+  latent_channels: Count = 8
+  mapping_width: Count = 256
   fuse_detail: bool = False  # see StyleUNet
-  dtype: str = 'float32'  # of the convolutions: float32 | bfloat16; the rest stays float32
+  dtype: Annotated[str, OneOf(parts.DTYPES)] = (
+    'float32'  # of the convolutions: float32 | bfloat16; the rest stays float32
+  )
 
   @nn.compact
   def __call__(

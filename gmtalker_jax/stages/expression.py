@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from gmtalker_jax.core import distributions
 from gmtalker_jax.core.arrays import masked_mean
+from gmtalker_jax.core.bounds import Amount, OneOf, Positive, Share, Whole
 from gmtalker_jax.core.errors import check_choice
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.losses import reconstruction, variational
@@ -27,6 +28,9 @@ from gmtalker_jax.stages.base import (
 )
 from gmtalker_jax.types import ExpressionBatch, Params
 
+LABEL_MODES = ('label', 'posterior', 'semi')
+SOFT_LABELS = ('interpolation', 'weighted')
+ELBO_SCALES = ('mean', 'sum')
 ONE_HOT = 0.999  # a largest weight above this is a plain label
 
 
@@ -34,29 +38,35 @@ ONE_HOT = 0.999  # a largest weight above this is a plain label
 class Objective:
   """Weights and schedules (method 8.1). Schedules count training steps."""
 
-  rec: float
-  velocity: float  # of frame differences; not in the paper
-  cond_start: float
-  cond: float
-  cond_steps: int
-  w: float
-  emo: float
-  label_mode: str  # label | posterior | semi: where r_k comes from, see `_terms`
-  label_free_bits: float  # nats of the cross-entropy of a label that cost nothing
-  uniform_free_bits: float  # shares of log K that KL(r || U) of no label may have for nothing
-  soft_labels: str  # interpolation | weighted: L_cond of labels between emotions
-  elbo_scale: str  # mean | sum: all weights 1, rec = Σ error² / (2 sigma²)
-  sigma: float  # of the likelihood, for 'sum'
-  scheduled_sampling: float  # final share of own outputs in the feedback
-  scheduled_sampling_steps: int
-  feedback_dropout: float
-  feedback_noise: float  # standard deviations
-  subject_dropout: float  # trains the mean person, used for new people
+  rec: Amount
+  velocity: Amount  # of frame differences; not in the paper
+  cond_start: Amount
+  cond: Amount
+  cond_steps: Whole
+  w: Amount
+  emo: Amount
+  label_mode: Annotated[
+    str, OneOf(LABEL_MODES)
+  ]  # label | posterior | semi: where r_k comes from, see `_terms`
+  label_free_bits: Amount  # nats of the cross-entropy of a label that cost nothing
+  uniform_free_bits: Amount  # shares of log K that KL(r || U) of no label may have for nothing
+  soft_labels: Annotated[
+    str, OneOf(SOFT_LABELS)
+  ]  # interpolation | weighted: L_cond of labels between emotions
+  elbo_scale: Annotated[
+    str, OneOf(ELBO_SCALES)
+  ]  # mean | sum: all weights 1, rec = Σ error² / (2 sigma²)
+  sigma: Positive  # of the likelihood, for 'sum'
+  scheduled_sampling: Share  # final share of own outputs in the feedback
+  scheduled_sampling_steps: Whole
+  feedback_dropout: Share
+  feedback_noise: Amount  # standard deviations
+  subject_dropout: Share  # trains the mean person, used for new people
 
   def __post_init__(self):
-    check_choice('label_mode', self.label_mode, ('label', 'posterior', 'semi'))
-    check_choice('soft_labels', self.soft_labels, ('interpolation', 'weighted'))
-    check_choice('elbo_scale', self.elbo_scale, ('mean', 'sum'))
+    check_choice('label_mode', self.label_mode, LABEL_MODES)
+    check_choice('soft_labels', self.soft_labels, SOFT_LABELS)
+    check_choice('elbo_scale', self.elbo_scale, ELBO_SCALES)
 
 
 def make(

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gmtalker_jax.core import distributions
+from gmtalker_jax.core.bounds import Amount, Share, Whole
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.data import schema
 from gmtalker_jax.losses import reconstruction, variational
@@ -24,18 +25,18 @@ DIVERSITY_SAMPLES = 3
 class Objective:
   """Weights and schedules (method 3.4). Schedules count training steps."""
 
-  rec: float
-  pose: float  # relative weights of the coefficients
-  blink: float
-  gaze: float
-  velocity: float
-  kl: float
-  kl_steps: int  # annealed from 0
-  free_bits: float  # nats per latent dimension
-  scheduled_sampling: float  # final share of own outputs in the feedback
-  scheduled_sampling_steps: int
-  feedback_dropout: float
-  feedback_noise: float  # standard deviations
+  rec: Amount
+  pose: Amount  # relative weights of the coefficients
+  blink: Amount
+  gaze: Amount
+  velocity: Amount
+  kl: Amount
+  kl_steps: Whole  # annealed from 0
+  free_bits: Amount  # nats per latent dimension
+  scheduled_sampling: Share  # final share of own outputs in the feedback
+  scheduled_sampling_steps: Whole
+  feedback_dropout: Share
+  feedback_noise: Amount  # standard deviations
 
 
 def make(

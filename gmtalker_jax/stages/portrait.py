@@ -7,6 +7,7 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 
+from gmtalker_jax.core.bounds import Amount, Count, Whole
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.losses import adversarial, pictures
@@ -21,14 +22,14 @@ from gmtalker_jax.types import Params, PortraitBatch
 class Objective:
   """Weights of the terms (method 4.4); 0 switches one off."""
 
-  l1: float
-  pyramid: float  # L1 over the bands of a pyramid; sharpens cheaply
-  pyramid_levels: int
-  perceptual: float  # LPIPS on VGG16
-  perceptual_crop: int  # pixels of the random square that it sees of each picture; 0 = all
-  adversarial: float  # 0 = no discriminator at all
-  r1: float  # gamma
-  r1_every: int
+  l1: Amount
+  pyramid: Amount  # L1 over the bands of a pyramid; sharpens cheaply
+  pyramid_levels: Count
+  perceptual: Amount  # LPIPS on VGG16
+  perceptual_crop: Whole  # pixels of the random square that it sees of each picture; 0 = all
+  adversarial: Amount  # 0 = no discriminator at all
+  r1: Amount  # gamma
+  r1_every: Count
 
 
 def make(

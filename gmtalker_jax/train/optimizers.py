@@ -2,11 +2,13 @@
 
 import dataclasses
 from collections.abc import Hashable, Sequence
+from typing import Annotated
 
 import jax
 import optax
 
 from gmtalker_jax.core import sharding
+from gmtalker_jax.core.bounds import Amount, BelowOne, OneOf, Positive, Whole
 from gmtalker_jax.core.errors import InputError, check_choice, did_you_mean
 from gmtalker_jax.types import Params
 
@@ -15,17 +17,19 @@ from gmtalker_jax.types import Params
 class Optimizer:
   """What one network is trained with."""
 
-  rate: float  # the highest learning rate
-  b1: float
-  b2: float
-  eps: float
-  weight_decay: float  # decoupled, as in AdamW
-  clip: float  # largest global norm of the gradient; 0 = any
-  warmup: int  # steps of linear warm-up
-  schedule: str  # after the warm-up: constant | cosine | exponential
-  decay_steps: int  # cosine: steps to `final`; exponential: steps per factor `decay`
-  decay: float  # exponential: the factor
-  final: float  # cosine: the last rate as a share of `rate`
+  rate: Positive  # the highest learning rate
+  b1: BelowOne
+  b2: BelowOne
+  eps: Positive
+  weight_decay: Amount  # decoupled, as in AdamW
+  clip: Amount  # largest global norm of the gradient; 0 = any
+  warmup: Whole  # steps of linear warm-up
+  schedule: Annotated[
+    str, OneOf(('constant', 'cosine', 'exponential'))
+  ]  # after the warm-up: constant | cosine | exponential
+  decay_steps: Whole  # cosine: steps to `final`; exponential: steps per factor `decay`
+  decay: Positive  # exponential: the factor
+  final: Amount  # cosine: the last rate as a share of `rate`
   frozen: str  # beginnings of the names of parameters that stay, with commas; '' = none
 
 

@@ -5,10 +5,15 @@ A key that is not a field here is refused with its nearest neighbour, so no key 
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from gmtalker_jax.core import bounds
+from gmtalker_jax.core.bounds import BelowOne, Between, Count, OneOf, Seed, Whole
 from gmtalker_jax.core.errors import InputError, did_you_mean
 from gmtalker_jax.train.optimizers import Optimizer
+
+# Of a window: two minutes. Attention is quadratic in it.
+Frames = Annotated[int, Between(1, 3_000)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,9 +21,9 @@ class Data:
   """Where examples come from. What only one stage needs to know is added in train/examples."""
 
   records: str  # what `gmtalker prepare` wrote
-  batch_size: int
+  batch_size: Count
   balanced: bool  # every emotion gets the same share of the examples
-  cache_mb: int  # megabytes of records that are kept in memory, of each split
+  cache_mb: Whole  # megabytes of records that are kept in memory, of each split
   verify: bool  # compare the digests of the shards at the start
 
 
@@ -26,8 +31,8 @@ class Data:
 class Evaluation:
   """What is measured on the test split."""
 
-  every: int  # steps; 0 = only at the end
-  batches: int  # at most so many; 0 = the whole split
+  every: Whole  # steps; 0 = only at the end
+  batches: Whole  # at most so many; 0 = the whole split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,19 +41,19 @@ class Settings:
 
   stage: str
   init_from: str  # a talker or a workdir whose generator this run begins with; '' = none
-  steps: int
+  steps: Count
   data: Any  # the stage's own kind of `Data`
   evaluation: Evaluation
   model: Mapping[str, Any]
   loss: Mapping[str, Any]
   optimizers: Mapping[str, Optimizer]
-  seed: int
-  mode: str  # jit | pmap
+  seed: Seed
+  mode: Annotated[str, OneOf(('jit', 'pmap'))]
   fsdp: bool
-  ema_decay: float
-  save_every: int
-  keep: int  # checkpoints
-  log_every: int
+  ema_decay: BelowOne
+  save_every: Whole
+  keep: Count  # checkpoints
+  log_every: Whole
 
 
 # A resumed run may change these; all else would make it another run.
@@ -71,14 +76,7 @@ def read(config: Mapping[str, Any], data: type[Data]) -> Settings:
     network: build(Optimizer, numbers, f'optimizers.{network}')
     for network, numbers in values.get('optimizers', {}).items()
   }
-  settings = build(Settings, values, '')
-  _at_least('steps', settings.steps, 1)
-  _at_least('data.batch_size', settings.data.batch_size, 1)
-  _at_least('data.frames', getattr(settings.data, 'frames', 1), 1)
-  for name in ('unknown_emotion', 'temperature'):  # keys of some stages
-    _at_least(f'data.{name}', getattr(settings.data, name, 0), 0)
-  _at_least('keep', settings.keep, 1)
-  return settings
+  return build(Settings, values, '')
 
 
 def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
@@ -99,7 +97,7 @@ def check(
     without: fields that come from elsewhere.
 
   Raises:
-    InputError: a field is missing, unknown, or of a wrong type.
+    InputError: a field is missing, unknown, of a wrong type, or beyond its limits.
   """
   fields = {f.name: f for f in dataclasses.fields(cls) if f.init and f.name not in without}
   fields = {name: field for name, field in fields.items() if name not in ('parent', 'name')}
@@ -109,21 +107,7 @@ def check(
   for name, field in fields.items():
     if name not in values:
       raise InputError(f'got no config.{_dotted(where, name)}, expected one; set it')
-    _check_type(field, values[name], _dotted(where, name))
-
-
-def _check_type(field: dataclasses.Field, value: Any, name: str) -> None:
-  kinds = {bool: bool, int: int, float: (int, float), str: str}
-  expected = kinds.get(field.type)
-  wrong_bool = isinstance(value, bool) and field.type in (int, float)
-  if expected and (not isinstance(value, expected) or wrong_bool):
-    kind = getattr(field.type, '__name__', field.type)
-    raise InputError(f'got config.{name} = {value!r}, expected {kind}')
-
-
-def _at_least(name: str, value: float, lowest: int) -> None:
-  if value < lowest:
-    raise InputError(f'got config.{name} = {value}, expected at least {lowest}')
+    bounds.check(field.type, f'config.{_dotted(where, name)}', values[name], values)
 
 
 def _dotted(where: str, name: str) -> str:

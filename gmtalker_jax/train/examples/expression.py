@@ -3,20 +3,21 @@
 import dataclasses
 from functools import partial
 
+from gmtalker_jax.core.bounds import Amount
 from gmtalker_jax.data import windows
 from gmtalker_jax.data.statistics import Statistics
 from gmtalker_jax.train import settings as settings_lib
 from gmtalker_jax.train.examples import clips
-from gmtalker_jax.train.settings import Settings
+from gmtalker_jax.train.settings import Frames, Settings
 
 
 @dataclasses.dataclass(frozen=True)
 class Data(settings_lib.Data):
   """Keys of config.data."""
 
-  frames: int  # video frames of a window
+  frames: Frames  # video frames of a window
   soft_levels: bool  # intensity levels as soft labels
-  unknown_emotion: float  # see data/emotion.py
+  unknown_emotion: Amount  # see data/emotion.py
 
 
 def open_examples(settings: Settings, statistics: Statistics | None = None) -> clips.Examples:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gmtalker_jax.core.bounds import Amount, Share
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import frames, windows
 from gmtalker_jax.data.batches import Items
@@ -26,10 +27,10 @@ class Data(settings_lib.Data):
   """Keys of config.data."""
 
   soft_levels: bool  # intensity levels as soft labels
-  unknown_emotion: float  # see data/emotion.py
-  posterior_share: float  # of the examples with the clip's own z_gm, see data/latent.py
+  unknown_emotion: Amount  # see data/emotion.py
+  posterior_share: Share  # of the examples with the clip's own z_gm, see data/latent.py
   subject: str  # the person; '' = the only one with frames
-  temperature: float  # of z_gm, at most
+  temperature: Amount  # of z_gm, at most
   expression_workdir: str  # whose encoder gives z_gm
   vgg16: str  # weights of the perceptual loss; '' = those of an installed package
 

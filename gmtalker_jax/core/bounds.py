@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from gmtalker_jax.core.errors import InputError, check_choice
 
+_LARGEST = 3.4e38  # of a float32; more would be infinite there
 _KINDS = {bool: bool, int: int, float: (int, float), str: str}
 
 
@@ -25,7 +26,7 @@ class Between(NamedTuple):
   def problem(self, value: float, others: Mapping[str, Any]) -> str:
     """What was expected instead, in words; '' where the value is fine."""
     del others
-    if not math.isfinite(value):
+    if not abs(value) <= _LARGEST:
       return 'a finite number'
     low = value > self.low if self.above else value >= self.low
     high = value < self.high if self.below else value <= self.high

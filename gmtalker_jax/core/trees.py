@@ -19,6 +19,14 @@ def flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   return flat
 
 
+def leaves(tree: Any) -> dict[str, Any]:
+  """The leaves of any tree by dotted names: `{'params.generator.w': ...}`."""
+  return {
+    jax.tree_util.keystr(path, simple=True, separator='.'): leaf
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+  }
+
+
 def digest(tree: Any) -> str:
   """16 hexadecimal digits that change with any name, shape or bit of a tree of arrays."""
   found = hashlib.sha256()

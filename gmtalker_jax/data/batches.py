@@ -3,7 +3,7 @@
 import collections
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -57,11 +57,22 @@ class Batches:
     if batch_size % count:
       raise InputError(f'got batch_size {batch_size}, expected a multiple of {count} processes')
     order = _order(len(items), seed, groups)
+    self._order, self._items, self._size = order, items, batch_size
     examples = order.random_map(lambda i, rng: example(items[i], rng), seed=seed)
     self._batches = examples[index::count].batch(batch_size // count)
 
   def __getitem__(self, index: int) -> Any:
     return self._batches[index]
+
+  def members(self, index: int) -> list[Any]:
+    """What batch `index` is made of, over all processes: the records' ids, or numbers of items."""
+    first = index * self._size
+    numbers: list[Any] = [self._order[i] for i in range(first, first + self._size)]
+    items = [self._items[n] for n in numbers]
+    return [
+      item['id'] if isinstance(item, Mapping) and 'id' in item else n
+      for n, item in zip(numbers, items, strict=True)
+    ]
 
   def iterate(self, start: int, ahead: int = 2) -> Generator[Any, None, None]:
     """Batches `start`, `start + 1`, ..., made by a thread while the device works."""

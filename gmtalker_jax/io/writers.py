@@ -13,6 +13,7 @@ import jax
 from gmtalker_jax.io import files
 
 METRICS = 'metrics.jsonl'
+FAULTS = 'faults'  # STEP.json and STEP.npz of steps that were not applied
 
 
 class Writer:
@@ -24,11 +25,11 @@ class Writer:
     self._events: Any = None
     if jax.process_index() != 0:
       return
-    workdir = Path(workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
-    _drop_after(workdir / METRICS, step)
-    self._lines = (workdir / METRICS).open('a')
-    self._events = _tensorboard(workdir / 'tensorboard', step)
+    self._workdir = Path(workdir)
+    self._workdir.mkdir(parents=True, exist_ok=True)
+    _drop_after(self._workdir / METRICS, step)
+    self._lines = (self._workdir / METRICS).open('a')
+    self._events = _tensorboard(self._workdir / 'tensorboard', step)
 
   def __enter__(self) -> 'Writer':
     return self
@@ -45,6 +46,16 @@ class Writer:
     self._lines.flush()
     for name, value in metrics.items() if self._events else ():
       self._events.add_scalar(name, value, step)
+
+  def fault(self, step: int, document: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Keeps what is known of a step that was not applied in WORKDIR/faults/."""
+    if self._lines is None:
+      return
+    folder = self._workdir / FAULTS
+    folder.mkdir(exist_ok=True)
+    files.write_json(folder / f'{step}.json', document)
+    if arrays:
+      files.write_arrays(folder / f'{step}.npz', arrays)
 
   def close(self) -> None:
     """Flushes and closes."""

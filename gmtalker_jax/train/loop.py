@@ -5,6 +5,7 @@ resumed is, bit for bit, the run that was not.
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -19,12 +20,15 @@ from gmtalker_jax.io.writers import Writer
 from gmtalker_jax.stages.base import Stage
 from gmtalker_jax.train import programs
 from gmtalker_jax.train.cadence import due
+from gmtalker_jax.train.faults import Diverged, Faults, Guard, Taken
 from gmtalker_jax.train.progress import Progress
 from gmtalker_jax.train.report import Report, named
 from gmtalker_jax.train.termination import Preempted, Termination
 from gmtalker_jax.types import State
 
 MODES = ('jit', 'pmap')
+STRICT = Faults(skips=0, rollbacks=0)  # the first fault ends the run
+_logger = logging.getLogger(__name__)
 
 
 class Schedule(NamedTuple):
@@ -57,79 +61,118 @@ class Run(NamedTuple):
   fsdp: bool = False  # cut the state up instead of copying it ('jit' only)
   fingerprint: str = ''  # of the data; a resumed run must have the same
   documents: Mapping[str, Any] = {}  # JSON documents to keep in each checkpoint
+  faults: Faults = STRICT  # how many it bears
   progress: bool = True  # show a bar, or lines where there is no terminal
 
 
 def fit(run: Run) -> dict[str, float]:
   """Trains a stage, from its newest whole checkpoint if there is one.
 
+  A step that gives anything that is not finite is not applied. After `faults.skips` of them in a
+  row the run goes back to its newest checkpoint and takes the data that follow the broken batches;
+  after `faults.rollbacks` times it stops.
+
   Returns:
     The last metrics, 'train/...' and 'test/...'.
 
   Raises:
     InputError: the checkpoints are of other data, or all damaged.
-    report.Diverged: a metric was not finite; that step is not saved.
+    faults.Diverged: too many steps were not finite; none of them is in a checkpoint.
     Preempted: SIGTERM came; the step is saved.
   """
   if run.mode not in MODES or (run.fsdp and run.mode != 'jit'):
     raise InputError(
       f"got mode {run.mode!r}, fsdp {run.fsdp}, expected a mode of {MODES}, fsdp with 'jit'"
     )
-  stage, schedule, checkpoints = run.stage, run.schedule, run.checkpoints
   example = run.batches[0]
-  like = programs.abstract_state(stage, example, run.seed, run.mesh, run.fsdp)
-  state, start = _restore_or_begin(run, example, like)
-  step = programs.train_step(stage, run.seed, run.mesh, run.mode, like)
-  evaluate = programs.evaluator(stage, run.evaluation, run.seed, run.mesh)
-  results: dict[str, float] = {}
+  like = programs.abstract_state(run.stage, example, run.seed, run.mesh, run.fsdp)
+  compiled = _Programs(
+    programs.train_step(run.stage, run.seed, run.mesh, run.mode, like),
+    programs.evaluator(run.stage, run.evaluation, run.seed, run.mesh),
+  )
+  at, rollbacks = _restore_or_begin(run, example, like), 0
+  with Termination() as termination:
+    while True:
+      try:
+        return _train(run, compiled, at, termination)
+      except Diverged as diverged:
+        if rollbacks == run.faults.rollbacks:
+          raise
+        rollbacks += 1
+        run.checkpoints.seal()
+        at = _restore_or_begin(run, example, like)
+        at = at._replace(position=diverged.taken.position + 1)
+        _logger.warning(
+          '%s; back to step %d, with the data from batch %d on (%d of %d times)',
+          diverged, at.step, at.position, rollbacks, run.faults.rollbacks,
+        )  # fmt: skip
 
+
+class _Programs(NamedTuple):
+  step: Callable[..., Any]
+  evaluate: Callable[..., dict[str, float]]
+
+
+class _Place(NamedTuple):
+  """Where a run stands."""
+
+  state: State
+  step: int  # steps done
+  position: int  # of the next batch; the two part where a run went back
+
+
+def _train(run: Run, compiled: _Programs, at: _Place, termination: Termination) -> dict[str, float]:
+  schedule, checkpoints, steps = run.schedule, run.checkpoints, run.schedule.steps
+  results: dict[str, float] = {}
+  state, ahead = at.state, at.position - at.step
   with (
-    run.open_writer(start) as writer,
-    Progress(stage.name, start, schedule.steps, run.progress) as shown,
-    contextlib.closing(run.batches.iterate(start)) as feed,
-    Termination() as termination,
+    run.open_writer(at.step) as writer,
+    Progress(run.stage.name, at.step, steps, run.progress) as shown,
+    contextlib.closing(run.batches.iterate(at.position)) as feed,
   ):
-    report = Report()
-    for i in range(start, schedule.steps):
+    guard = Guard(run.faults, run.batches.members, writer.fault)
+    report = Report(guard.applied, lambda taken, broken: guard.skipped(taken, broken, state))
+    for i in range(at.step, steps):
       batch = next(feed)
       with jax.transfer_guard('disallow'):
-        state, metrics = step(state, sharding.place_batch(batch, run.mesh))
-      report.add(i + 1, metrics)
+        state, metrics = compiled.step(state, sharding.place_batch(batch, run.mesh))
+      report.add(Taken(i + 1, i + ahead, batch), metrics)
       done, stop = i + 1, termination.asked(i + 1)
-      if due(done, schedule.log_every, schedule.steps) or stop:
+      if due(done, schedule.log_every, steps) or stop:
         results |= named('train', report.take())
         writer.write(done, {n: v for n, v in results.items() if n.startswith('train/')})
       shown.update(done, results)
-      if due(done, schedule.save_every, schedule.steps) or stop:
-        report.check()  # what is not finite is not saved
-        _save(run, done, state)
+      if due(done, schedule.save_every, steps) or stop:
+        report.check()
+        if not guard.streak or stop or done == steps:  # else it may not be a good place
+          _save(run, _Place(state, done, done + ahead))
       checkpoints.poll()
       if stop:
         checkpoints.seal()
         raise Preempted(done)
-      if due(done, schedule.eval_every, schedule.steps):
-        results |= named('test', evaluate(state.ema))
+      if due(done, schedule.eval_every, steps):
+        results |= named('test', compiled.evaluate(state.ema))
         writer.write(done, {n: v for n, v in results.items() if n.startswith('test/')})
     checkpoints.seal()
-    if start >= schedule.steps:
-      results |= named('test', evaluate(state.ema))
+    if at.step >= steps:
+      results |= named('test', compiled.evaluate(state.ema))
   return results
 
 
-def _save(run: Run, step: int, state: State) -> None:
-  data = {'position': step, 'fingerprint': run.fingerprint}
-  served = {name: state.ema[name] for name in run.stage.serves}
-  run.checkpoints.save(step, state, served, {'data': data, **run.documents})
+def _save(run: Run, at: _Place) -> None:
+  data = {'position': at.position, 'fingerprint': run.fingerprint}
+  served = {name: at.state.ema[name] for name in run.stage.serves}
+  run.checkpoints.save(at.step, at.state, served, {'data': data, **run.documents})
 
 
-def _restore_or_begin(run: Run, example: Any, like: State) -> tuple[State, int]:
+def _restore_or_begin(run: Run, example: Any, like: State) -> _Place:
   restored = run.checkpoints.restore(like, ('data',))
   if restored is None:
-    return programs.first_state(run.stage, example, run.seed, like), 0
+    return _Place(programs.first_state(run.stage, example, run.seed, like), 0, 0)
   data = restored.documents['data']
   if data['fingerprint'] != run.fingerprint:
     raise InputError(
       f'got data with fingerprint {run.fingerprint}, expected {data["fingerprint"]} as at step '
       f'{restored.step}; give the same records or a new workdir'
     )
-  return restored.state, int(data['position'])
+  return _Place(restored.state, restored.step, int(data['position']))

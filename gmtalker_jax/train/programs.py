@@ -14,9 +14,12 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from gmtalker_jax.core import means, rng, sharding
+from gmtalker_jax.core.means import Mean
 from gmtalker_jax.data.batches import Items
-from gmtalker_jax.stages.base import Stage
+from gmtalker_jax.stages.base import Metrics, Stage
 from gmtalker_jax.types import State
+
+APPLIED = 'applied'  # the share of steps that were applied
 
 
 def abstract_state(stage: Stage, example: Any, seed: int, mesh: Mesh, fsdp: bool = False) -> State:
@@ -45,18 +48,23 @@ def first_state(stage: Stage, example: Any, seed: int, like: State) -> State:
 
 
 def train_step(stage: Stage, seed: int, mesh: Mesh, mode: str, like: State) -> Callable:
-  """Builds `step(state, batch) -> (state, metrics)`, see `loop.Run.mode`; the state is donated."""
+  """Builds `step(state, batch) -> (state, metrics)`, see `loop.Run.mode`; the state is donated.
+
+  A step after which the state or a metric is not finite is not applied: only `state.step` goes on.
+  The metric APPLIED says so, so nothing that is not finite is ever in a state.
+  """
   whole, cut = sharding.replicated(mesh), sharding.over_data(mesh)
 
   def step(state, batch):
-    return stage.step(state, batch, rng.key_for(seed, f'{stage.name}/step', state.step))
+    key = rng.key_for(seed, f'{stage.name}/step', state.step)
+    return _unless_broken(state, *stage.step(state, batch, key))
 
   def step_of_one_device(state, batch):
     key = rng.key_for(seed, f'{stage.name}/step', state.step)
     key = jax.random.fold_in(key, jax.lax.axis_index(sharding.AXIS))
-    state, metrics = stage.step(state, batch, key)
-    stats = jax.lax.pmean(state.stats, sharding.AXIS)
-    return dataclasses.replace(state, stats=stats), jax.lax.psum(metrics, sharding.AXIS)
+    after, metrics = stage.step(state, batch, key)
+    after = dataclasses.replace(after, stats=jax.lax.pmean(after.stats, sharding.AXIS))
+    return _unless_broken(state, after, jax.lax.psum(metrics, sharding.AXIS))
 
   if mode == 'jit':
     kept = places(like)
@@ -94,6 +102,16 @@ def evaluator(stage: Stage, batches: Items, seed: int, mesh: Mesh) -> Callable:
 def places(like: State) -> Any:
   """The sharding of each array of an abstract state."""
   return jax.tree.map(lambda x: x.sharding, like)
+
+
+def _unless_broken(before: State, after: State, metrics: Metrics) -> tuple[State, Metrics]:
+  """What a step gave, or the state of before if anything in it is not finite."""
+  seen = jax.tree.leaves((after, [m.total for m in metrics.values()]))
+  floats = [x for x in seen if jnp.issubdtype(x.dtype, jnp.inexact)]
+  fine = jnp.stack([jnp.isfinite(x).all() for x in floats]).all()
+  kept = jax.tree.map(lambda new, old: jnp.where(fine, new, old), after, before)
+  applied = Mean(fine.astype(jnp.float32), jnp.float32(1))
+  return dataclasses.replace(kept, step=after.step), {**metrics, APPLIED: applied}
 
 
 def _init(stage: Stage, example: Any, seed: int) -> State:

@@ -43,7 +43,7 @@ def train(
 
   Raises:
     InputError: the config, the records or the workdir do not fit.
-    report.Diverged, termination.Preempted: see there.
+    faults.Diverged, termination.Preempted: see there.
   """
   config, directory = _plain(config), Path(workdir_path)
   settings = read(config)
@@ -89,6 +89,7 @@ def train(
         fsdp=settings.fsdp,
         fingerprint='-'.join((found.fingerprint, *([origin.digest] if origin else []))),
         documents=documents,
+        faults=settings.faults,
         progress=progress,
       )
     )

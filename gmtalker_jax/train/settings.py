@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from gmtalker_jax.core import bounds
 from gmtalker_jax.core.bounds import BelowOne, Between, Count, OneOf, Seed, Whole
 from gmtalker_jax.core.errors import InputError, did_you_mean
+from gmtalker_jax.train.faults import Faults
 from gmtalker_jax.train.optimizers import Optimizer
 
 # Of a window: two minutes. Attention is quadratic in it.
@@ -50,6 +51,7 @@ class Settings:
   seed: Seed
   mode: Annotated[str, OneOf(('jit', 'pmap'))]
   fsdp: bool
+  faults: Faults
   ema_decay: BelowOne
   save_every: Whole
   keep: Count  # checkpoints
@@ -60,7 +62,7 @@ class Settings:
 FREE = (
   'steps', 'save_every', 'keep', 'log_every', 'evaluation.every', 'evaluation.batches', 'mode',
   'fsdp', 'init_from', 'data.records', 'data.cache_mb', 'data.verify', 'data.expression_workdir',
-  'data.vgg16',
+  'data.vgg16', 'faults.skips', 'faults.rollbacks',
 )  # fmt: skip
 
 
@@ -70,7 +72,7 @@ def read(config: Mapping[str, Any], data: type[Data]) -> Settings:
   Raises InputError for an unknown or missing key, a wrong type or a number that cannot be.
   """
   values = dict(config)
-  for name, cls in (('data', data), ('evaluation', Evaluation)):
+  for name, cls in (('data', data), ('evaluation', Evaluation), ('faults', Faults)):
     values[name] = build(cls, values.get(name, {}), name)
   values['optimizers'] = {
     network: build(Optimizer, numbers, f'optimizers.{network}')

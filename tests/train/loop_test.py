@@ -17,7 +17,7 @@ from gmtalker_jax.data.batches import Batches, InOrder
 from gmtalker_jax.io import writers
 from gmtalker_jax.io.checkpoints import Checkpoints
 from gmtalker_jax.stages import base
-from gmtalker_jax.train import loop, optimizers, programs, report
+from gmtalker_jax.train import faults, loop, optimizers, programs
 from gmtalker_jax.types import MotionBatch
 
 
@@ -167,7 +167,7 @@ def test_devices_draw_noise_of_their_own_in_pmap(tmp_path):
 @pytest.mark.parametrize('step', [0, 4, 5, 7])
 def test_nan_stops_with_step_and_phase_and_is_not_saved(tmp_path, step):
   stage = toy_stage(explode_at=step)
-  with pytest.raises(report.Diverged, match=rf"phase 'first' at step {step + 1},"):
+  with pytest.raises(faults.Diverged, match=rf"phase 'first' at step {step + 1},"):
     fit(tmp_path, stage)
   saved = sorted(int(p.name) for p in (tmp_path / 'checkpoints').iterdir())
   assert all(s <= step for s in saved)

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import schema
 
 # In the units of data/schema.py. A channel that hardly moves (a tongue that nobody shows) must not
 # have its tracking noise blown up to unit variance.
 STD_FLOOR = 1e-3
+_PLACE = np.r_[schema.ROTATION, schema.TRANSLATION, schema.GAZE]
 
 
 class Moments(NamedTuple):
@@ -75,9 +77,17 @@ class Statistics(NamedTuple):
     """The statistics of both sets of records together."""
     return Statistics(*(a.merge(b) for a, b in zip(self, other, strict=True)))
 
-  def awakened(self, other: 'Statistics') -> 'Statistics':
-    """See `Moments.awakened`."""
-    return Statistics(*(a.awakened(b) for a, b in zip(self, other, strict=True)))
+  def moved_to(self, other: 'Statistics') -> 'Statistics':
+    """These statistics for networks that go on with the records of `other`.
+
+    Channels that never moved wake up (`Moments.awakened`). And where a head rests and looks is a
+    matter of who filmed it and how near, not of manner: pose and gaze are about the mean of
+    `other`, in the units that the networks know.
+    """
+    awake = Statistics(*(a.awakened(b) for a, b in zip(self, other, strict=True)))
+    mean = awake.motion.mean.copy()
+    mean[_PLACE] = other.motion.mean[_PLACE]
+    return awake._replace(motion=awake.motion._replace(mean=mean))
 
   def to_json(self) -> dict[str, Any]:
     """Plain lists and numbers; through JSON they survive exactly."""

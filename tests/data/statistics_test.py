@@ -71,3 +71,14 @@ def test_a_channel_that_never_moved_wakes_up():
   assert abs(seen[:, 0]).max() < 0.11  # thousands with the origin's own moments
   np.testing.assert_array_equal(seen[:, 1], origin.normalize(rows)[:, 1])
   assert awake.unnormalize(np.zeros(2))[0] == pytest.approx(rows[:, 0].mean())
+
+
+def test_a_head_filmed_nearer_is_about_its_own_mean():
+  near = dict(toy_records.record(1))
+  near['motion'] = near['motion'] + np.where(np.arange(12) == 5, 1.8, 0.2).astype(np.float32)
+  origin, own = statistics.fit([toy_records.record(0)]), statistics.fit([near])
+  moved = origin.moved_to(own).motion
+  place = [0, 1, 2, 3, 4, 5, 8, 9, 10, 11]
+  np.testing.assert_array_equal(moved.mean[place], own.motion.mean[place])
+  np.testing.assert_array_equal(moved.mean[6:8], origin.motion.mean[6:8])  # blinks are manner
+  np.testing.assert_array_equal(moved.std, origin.motion.std)

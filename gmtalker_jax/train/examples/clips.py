@@ -71,7 +71,7 @@ def open_clips(
   )
   cached = (batches.Cached(split, data.cache_mb) for split in (train, test))
   own = train.statistics
-  return Clips(*cached, train, statistics.awakened(own) if statistics else own)
+  return Clips(*cached, train, statistics.moved_to(own) if statistics else own)
 
 
 def windows(settings: Settings, clips: Clips, example: batches.Example) -> Examples:

@@ -18,6 +18,7 @@ _HEADLINES = {
   'portrait_lpips': 'Difference that an eye would see',
   'identity_similarity': 'The same person, says a network for faces',
   'grid_energy_ratio': 'No grid over the face',
+  'placement_within': 'The head is where the painter has seen it',
   'mouth_lmd_shuffle_rise': 'How much worse the lips fit with the wrong sound (0 = they ignore it)',
   'flicker_ratio': 'What stands still does not flicker',
   'emotion_fer': 'A stranger (fer) sees the emotion that was asked for',

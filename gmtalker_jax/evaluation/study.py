@@ -78,6 +78,11 @@ class Study:
     """
     if self.records is not None:
       return self.train, self.test
+    return self.own
+
+  @functools.cached_property
+  def own(self) -> tuple[Records, Records]:
+    """Clips of the talker's person, for training and held out, without their pictures."""
     return self._own('train'), self._own('test', self.clips)
 
   @functools.cached_property

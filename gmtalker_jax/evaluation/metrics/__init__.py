@@ -13,6 +13,7 @@ from gmtalker_jax.evaluation.metrics import (
   motion,
   mouth,
   painting,
+  placement,
   portrait,
   seen,
 )
@@ -20,7 +21,7 @@ from gmtalker_jax.evaluation.metrics.metric import Metric
 
 METRICS: dict[str, Metric] = {
   metric.name: metric
-  for theme in (mouth, emotion, motion, portrait, painting, seen, latent)
+  for theme in (mouth, emotion, motion, portrait, painting, placement, seen, latent)
   for metric in theme.METRICS
 }  # fmt: skip
 

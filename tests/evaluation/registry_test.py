@@ -8,11 +8,12 @@ from gmtalker_jax.evaluation.metrics import (
   motion,
   mouth,
   painting,
+  placement,
   portrait,
   seen,
 )
 
-THEMES = (mouth, emotion, motion, portrait, painting, seen, latent)
+THEMES = (mouth, emotion, motion, portrait, painting, placement, seen, latent)
 
 
 @pytest.mark.parametrize('name', metrics.METRICS)

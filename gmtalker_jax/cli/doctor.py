@@ -119,4 +119,5 @@ _OPTIONAL: dict[str, tuple[str, Callable[[], str]]] = {
   'corpus': ('corpus', _voice),
   'report': ('demo', lambda: 'evaluation, plots and pages'),
   'tensorboard': ('train', lambda: 'event files of a training'),
+  'torch': ('export', lambda: 'talkers to PyTorch and back'),
 }

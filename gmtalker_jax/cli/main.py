@@ -18,6 +18,8 @@ COMMANDS = {
   'act': 'records of one mood, acted in the other emotions',
   'train': 'train one of the three generators',
   'bundle': 'pack three trained generators into a talker directory',
+  'export': 'a talker for PyTorch, each layer compared with its original',
+  'import': 'weights from PyTorch into a talker',
   'evaluate': 'measure a talker against held-out records',
   'reenact': 'paint recorded clips anew, beside their photographs',
   'doctor': 'check this machine and this installation',

@@ -50,8 +50,22 @@ def from_workdirs(paths: Mapping[str, str], seed: int = 0) -> tuple[Talker, dict
 
 def save(talker: Talker, directory: str, provenance: Mapping[str, Any], dtype: str) -> None:
   """Writes a talker directory; `talker.load` reads it back."""
+  tensors = {
+    name: {
+      key: np.asarray(value)
+      for key, value in traverse_util.flatten_dict(
+        dict(getattr(talker, name).params), sep='/'
+      ).items()
+    }
+    for name in STAGES
+  }
+  bundles.save(directory, describe(talker), tensors, provenance, dtype)
+
+
+def describe(talker: Talker) -> dict[str, Any]:
+  """All of a talker but its weights, as plain JSON values; `talker.from_description` reads it."""
   generators: dict[str, Generator | Painter] = {name: getattr(talker, name) for name in STAGES}
-  description = {
+  return {
     'emotions': list(schema.EMOTIONS),
     'layout': 'arkit',
     'head': 'builtin',
@@ -65,14 +79,6 @@ def save(talker: Talker, directory: str, provenance: Mapping[str, Any], dtype: s
       name: g.statistics.to_json() for name, g in generators.items() if isinstance(g, Generator)
     },
   }
-  tensors = {
-    name: {
-      key: np.asarray(value)
-      for key, value in traverse_util.flatten_dict(dict(g.params), sep='/').items()
-    }
-    for name, g in generators.items()
-  }
-  bundles.save(directory, description, tensors, provenance, dtype)
 
 
 def hyperparameters(module: nn.Module) -> dict[str, Any]:

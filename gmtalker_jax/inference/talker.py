@@ -76,7 +76,7 @@ def load(directory: str = 'builtin') -> Talker:
   ours = directory == 'builtin'  # its weights fit: a test compares them, which takes a second
   bundle = bundles.load(builtin_path() if ours else directory, tuple(STAGES))
   try:
-    return _from_description(bundle.description, bundle.tensors, check=not ours)
+    return from_description(bundle.description, bundle.tensors, check=not ours)
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     if isinstance(error, InputError):
       raise
@@ -125,24 +125,35 @@ def check_latent(expression: Generator, portrait: Generator | Painter) -> None:
     )
 
 
-def _from_description(
+def from_description(
   description: Mapping[str, Any],
   tensors: Mapping[str, Mapping[str, np.ndarray]],
   check: bool,
 ) -> Talker:
+  """A talker from what `bundling.describe` says of it and its weights by path.
+
+  Args:
+    description: plain JSON values.
+    tensors: per stage, 'a/b/kernel' -> array.
+    check: whether names and shapes are compared with those that the networks would have.
+
+  Raises:
+    InputError: parts that do not fit together. Other errors: a description of another form.
+  """
   if tuple(description['emotions']) != schema.EMOTIONS:
     raise InputError(
       f'got a talker with the emotions {description["emotions"]}, expected {list(schema.EMOTIONS)}'
     )
   served = {}
   for name in STAGES:
-    module = _module(name, description['models'][name])
+    module = module_of(name, description['models'][name])
     params = traverse_util.unflatten_dict(dict(tensors[name]), sep='/')
     if check:
       _check_params(name, module, params)
     served[name] = module, jax.device_put(params)
   moments = {
-    name: _statistics(description['statistics'][name], name) for name in ('expression', 'motion')
+    name: _statistics(description.get('statistics', {}).get(name), name)
+    for name in ('expression', 'motion')
   }
   talker = Talker(
     expression=Generator(*served['expression'], moments['expression']),
@@ -165,7 +176,8 @@ def _builtin_only(head: str) -> str:
   return head
 
 
-def _module(name: str, hyperparameters: Mapping[str, Any]) -> Any:
+def module_of(name: str, hyperparameters: Mapping[str, Any]) -> Any:
+  """The generator of a stage. Raises InputError on a number that no network has."""
   for key, value in hyperparameters.items():
     if isinstance(value, (int, float)) and not -_LARGEST <= value <= _LARGEST:
       raise InputError(f'got {name}.{key} = {value}, expected a number up to {_LARGEST}')
@@ -183,8 +195,14 @@ def _check_params(name: str, module: Any, params: Params) -> None:
     )
 
 
-def _statistics(values: Mapping[str, Any], name: str) -> statistics.Statistics:
-  stats = statistics.from_json(values)
+def _statistics(values: Any, name: str) -> statistics.Statistics:
+  try:
+    stats = statistics.from_json(values)
+  except (KeyError, TypeError) as error:
+    raise InputError(
+      f'got a talker without the statistics of {name} ({type(error).__name__}: {error}), expected '
+      'means and variances; bundle it again'
+    ) from None
   for key, moments in stats._asdict().items():
     fine = moments.mean.ndim == 1 and moments.mean.shape == moments.variance.shape
     if not fine or not np.isfinite(np.concatenate([moments.mean, moments.variance])).all():

@@ -141,16 +141,26 @@ def _tensors(folder: Path, network: str, description: Mapping[str, Any]) -> dict
   path = folder / f'{network}.safetensors'
   if not path.is_file():
     raise InputError(f'got the talker {str(folder)!r} without {path.name}; copy it whole')
+  return read_tensors(path, description['sha256'])
+
+
+def read_tensors(path: Path, digests: Mapping[str, str] | None = None) -> dict[str, np.ndarray]:
+  """Reads a safetensors file of float16 or float32 numbers as float32.
+
+  Args:
+    path: the file.
+    digests: file name -> sha256 that it must have; None: it has none to be compared with.
+
+  Raises:
+    InputError: missing, too large, damaged, or other than finite numbers.
+  """
+  if not path.is_file():
+    raise InputError(f'got no file {str(path)!r}, expected safetensors; copy the folder whole')
   if path.stat().st_size > _MAX_TENSORS:
     raise InputError(f'got {str(path)!r} of {path.stat().st_size} bytes, expected < {_MAX_TENSORS}')
   data = path.read_bytes()
-  digest = hashlib.sha256(data).hexdigest()
-  expected = description['sha256'].get(path.name)
-  if digest != expected:
-    raise InputError(
-      f'got {str(path)!r} with sha256 {digest[:12]}, talker.json says {str(expected)[:12]}: '
-      'the file is damaged or changed; copy the talker again'
-    )
+  if digests is not None:
+    _check_digest(path, data, digests)
   try:
     tensors = load_tensors(data)
   except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
@@ -159,3 +169,12 @@ def _tensors(folder: Path, network: str, description: Mapping[str, Any]) -> dict
     if str(value.dtype) not in DTYPES or not np.isfinite(value).all():
       raise InputError(f'got {name!r} in {str(path)!r}, expected finite float16 or float32 numbers')
   return {name: value.astype(np.float32) for name, value in tensors.items()}
+
+
+def _check_digest(path: Path, data: bytes, digests: Mapping[str, str]) -> None:
+  digest, expected = hashlib.sha256(data).hexdigest(), digests.get(path.name)
+  if digest != expected:
+    raise InputError(
+      f'got {str(path)!r} with sha256 {digest[:12]}, expected {str(expected)[:12]}: the file is '
+      'damaged or changed; copy it again'
+    )

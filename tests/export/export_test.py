@@ -45,6 +45,7 @@ def folder(tmp_path_factory):
 
 def alone(folder, code):
   environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+  environment['OMP_NUM_THREADS'] = '1'  # the networks are tiny, and other tests run beside them
   return subprocess.run(
     [sys.executable, '-c', _ALONE + code], cwd=folder, capture_output=True, text=True,
     env=environment,

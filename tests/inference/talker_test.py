@@ -81,7 +81,7 @@ def test_float16_is_half_and_nearly_the_same(talker, tmp_path):
     (lambda t: t.update(light=[1]), 'light'),
     (lambda t: t.update(speech_encoder='embedding'), 'speech features'),
     (lambda t: t.update(speech_encoder='nonsense'), 'nonsense'),
-    (lambda t: t['statistics']['motion'].pop('speech'), 'cannot be read'),
+    (lambda t: t['statistics']['motion'].pop('speech'), 'without the statistics of motion'),
     (lambda t: t['statistics']['motion']['motion'].update(mean=[1e999]), 'finite'),
     (lambda t: t.update(seed='one'), 'cannot be read'),
   ],

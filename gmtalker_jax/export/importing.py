@@ -1,4 +1,4 @@
-"""From PyTorch back into a talker: an exported folder, bit for bit."""
+"""From PyTorch into a talker: an exported folder, bit for bit; or the public StyleUNet."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from flax import traverse_util
 
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.export import folder, rules
+from gmtalker_jax.export import folder, public, rules
 from gmtalker_jax.inference import bundling
 from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.inference.talker import Talker
@@ -38,6 +38,19 @@ def import_folder(place: str, out: str) -> Talker:
     for name, one in config['weights'].items()
   }
   bundling.save(talker, out, {'note': 'came back from PyTorch', **provenance}, 'float32')
+  return talker
+
+
+def import_public(path: str, base: str, out: str) -> Talker:
+  """Makes a talker at `out`: `base` with the public StyleUNet at `path` as its painter.
+
+  Raises:
+    InputError: no such talker or file, more than weights in it, or those of another network.
+  """
+  found = public.read(path)
+  talker = public.into(talkers.load(base), found)
+  kind = 'moving average' if found.averaged else 'last step'
+  bundling.save(talker, out, {'note': f'public StyleUNet ({kind}), to be trained on'}, 'float32')
   return talker
 
 

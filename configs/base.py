@@ -28,6 +28,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
   config.ema_decay = 0.999  # of the weights that are served
   config.save_every = 2_000  # steps
   config.keep = 3  # checkpoints
+  config.keep_every = 0  # steps; checkpoints at their multiples are kept for ever, 0 = none
   config.log_every = 100  # steps
 
   config.data = config_dict.ConfigDict()

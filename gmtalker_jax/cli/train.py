@@ -29,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
   config, workdir = read_flags(argv)
   # Only now: a wrong flag is refused before any device is touched.
+  from gmtalker_jax.io import checkpoints
   from gmtalker_jax.train import faults, run, termination
 
   try:
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
   except termination.Preempted as stopped:
     print(f'gmtalker: {stopped}', file=sys.stderr)
     return termination.EXIT_PREEMPTED
-  except faults.Diverged as error:
+  except (faults.Diverged, checkpoints.SaveFailed) as error:
     print(f'gmtalker: {error}', file=sys.stderr)
     return 1
   shown = ' '.join(f'{k} {v:.4g}' for k, v in sorted(metrics.items()) if k.startswith('test/'))

@@ -40,18 +40,21 @@ def digest(tree: Any) -> str:
 def mismatch(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
   """In words what is missing, unknown or of another shape in a tree of arrays; '' if nothing is."""
   expected, found = flatten(expected), flatten(found)
-  shapes = [
-    f'{name} is {tuple(found[name].shape)}, not {tuple(value.shape)}'
-    for name, value in expected.items()
-    if name in found and tuple(found[name].shape) != tuple(value.shape)
-  ]
   groups = {
-    'missing': sorted(expected.keys() - found.keys()),
-    'unknown': sorted(found.keys() - expected.keys()),
-    'of another shape': shapes,
+    'missing': [f'{n} {_shape(expected[n])}' for n in sorted(expected.keys() - found.keys())],
+    'unknown': [f'{n} {_shape(found[n])}' for n in sorted(found.keys() - expected.keys())],
+    'of another shape': [
+      f'{name} is {_shape(found[name])}, not {_shape(value)}'
+      for name, value in expected.items()
+      if name in found and _shape(found[name]) != _shape(value)
+    ],
   }
   return '; '.join(
     f'{len(names)} {what}: {", ".join(names[:3])}{" ..." if len(names) > 3 else ""}'
     for what, names in groups.items()
     if names
   )
+
+
+def _shape(array: Any) -> tuple[int, ...]:
+  return tuple(array.shape)

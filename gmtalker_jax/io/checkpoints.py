@@ -1,28 +1,26 @@
-"""Checkpoints that are either whole or refused.
+"""Checkpoints that are either what was saved or refused.
 
-Orbax makes a save atomic and moves arrays between device counts, but it does not notice a flipped
-bit. So each finished step is *sealed*: the digest of every file goes into `seal.json`, and a
-restore compares. A step that fails is set aside with a logged reason and the next older one is
-used.
+A step holds arrays, documents and their digests (io/digests.py); the digests are part of it before
+it gets its name. A restore compares: a step that is not what was saved is set aside with a logged
+reason and the next older one is used. A step of another model is no damage and is said to be that.
 """
 
-import hashlib
-import json
+import contextlib
 import logging
+import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
-from etils import epath
+from orbax.checkpoint import checkpoint_managers
 
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.io import files
+from gmtalker_jax.io import digests, steps
 
-SEAL = 'seal.json'
+_TEMPORARY = '*.orbax-checkpoint-tmp*'
 _logger = logging.getLogger(__name__)
 
 
@@ -34,6 +32,18 @@ class Restored(NamedTuple):
   documents: dict[str, Any]
 
 
+class Saved(NamedTuple):
+  """What saving a step took, in seconds."""
+
+  step: int
+  seconds: float  # from the call to the name
+  blocked: float  # of the caller
+
+
+class SaveFailed(RuntimeError):
+  """A step could not be written. What is on the disk is whole, and older."""
+
+
 class Checkpoints:
   """Saves and restores the steps of one run. Use as a context manager.
 
@@ -41,12 +51,15 @@ class Checkpoints:
   and JSON documents (data position, statistics, config).
   """
 
-  def __init__(self, directory: str | Path, keep: int = 2):
+  def __init__(self, directory: str | Path, keep: int = 2, keep_every: int = 0):
+    """Keeps the newest `keep` steps, and for ever the multiples of `keep_every` (0 = none)."""
     self._directory = Path(directory).absolute()
-    self._directory.mkdir(parents=True, exist_ok=True)
-    self._keep = keep
+    with _one_line_errors(f'cannot write {self._directory}'):
+      self._directory.mkdir(parents=True, exist_ok=True)
+    self._keep, self._keep_every = keep, keep_every
     self._manager: ocp.CheckpointManager | None = None
-    self._unsealed: int | None = None
+    self._open_save: Saved | None = None
+    self.failure: SaveFailed | None = None  # of the newest save, if it failed
 
   def __enter__(self) -> 'Checkpoints':
     return self
@@ -54,22 +67,37 @@ class Checkpoints:
   def __exit__(self, *error) -> None:
     self.close()
 
-  def restore(self, like: Any, documents: tuple[str, ...]) -> Restored | None:
-    """The newest whole step, or None where nothing was ever saved.
+  def restore(
+    self,
+    like: Any,
+    documents: Sequence[str],
+    accept: Callable[[int, Mapping[str, Any]], None] = lambda step, documents: None,
+  ) -> Restored | None:
+    """The newest step that is what was saved, or None where nothing was ever saved.
 
     Args:
       like: the state as `jax.ShapeDtypeStruct`s with shardings; arrays are restored onto those.
       documents: names of the JSON documents to read.
+      accept: raises InputError for a step that must not be used (other data), before it is read.
 
     Raises:
-      InputError: there are steps, and all of them are damaged.
+      InputError: all steps are damaged, or the newest one is of another model.
     """
-    found = steps(self._directory)
+    found = steps.find(self._directory)
     for step in found:
+      path = self._directory / str(step)
       try:
-        verify(self._directory / str(step))
-        restored = self._read(step, like, documents)
+        steps.verify(path)
+        read = {name: steps.read_document(path, name) for name in documents}
       except Exception as error:  # orbax raises many types for one damaged file
+        _logger.warning('checkpoint %d is not used: %s', step, _one_line(error))
+        last = error
+        continue
+      accept(step, read)
+      steps.check_names(path, like)
+      try:
+        restored = Restored(step, steps.read_state(path, like), read)
+      except Exception as error:
         _logger.warning('checkpoint %d is not used: %s', step, _one_line(error))
         last = error
         continue
@@ -78,58 +106,99 @@ class Checkpoints:
     if found:
       raise InputError(
         f'got no usable checkpoint in {self._directory} (steps {found}; the oldest: '
-        f'{_one_line(last)}), expected at least one; remove the directory to start at step 0'
+        f'{_one_line(last)}), expected at least one; copy one back, or take a new workdir'
       )
     return None
 
   def save(self, step: int, state: Any, inference: Any, documents: Mapping[str, Any]) -> None:
-    """Starts saving a step; arrays are copied before this returns, the disk is written later."""
-    self.seal()
+    """Starts saving a step; arrays are copied before this returns, the disk is written later.
+
+    It never raises because of the disk: see `failure` and `wait`.
+    """
+    self.poll(wait=True)
+    begun = time.monotonic()
+    arrays = {'state': state, 'inference': inference}
     items: dict[str, Any] = {name: ocp.args.JsonSave(value) for name, value in documents.items()}
-    items |= {'state': ocp.args.PyTreeSave(state), 'inference': ocp.args.PyTreeSave(inference)}
-    self._open().save(step, args=ocp.args.Composite(**items), force=True)
-    self._unsealed = step
+    items |= {name: ocp.args.PyTreeSave(tree) for name, tree in arrays.items()}
+    items[digests.ITEM] = digests.Save(arrays, documents)
+    self.failure, self._open_save = None, Saved(step, begun, 0.0)
+    try:
+      with _quiet():
+        self._open().save(step, args=ocp.args.Composite(**items), force=True)
+    except Exception as error:
+      self._failed(error)
+    else:
+      self._open_save = Saved(step, begun, time.monotonic() - begun)
 
-  def poll(self) -> None:
-    """Seals a step whose saving has ended; cheap, for every turn of a loop."""
-    if self._unsealed is not None and not self._open().is_saving_in_progress():
-      self.seal()
+  def poll(self, wait: bool = False) -> Saved | None:
+    """What saving the step took whose saving has ended since the last call. Cheap unless it waits.
 
-  def seal(self) -> None:
-    """Waits for the step that is being saved and seals it. Raises if its saving failed."""
-    if self._unsealed is None:
-      return
-    step, self._unsealed = self._unsealed, None
-    self._open().wait_until_finished()
-    path = self._directory / str(step)
-    if not path.is_dir():
-      raise OSError(f'step {step} was not written to {self._directory}')
-    if jax.process_index() == 0:
-      seal(path)
+    A save that failed is logged, its rubbish is removed, and `failure` says why.
+    """
+    saving = self._open_save
+    if saving is None or not (wait or not self._open().is_saving_in_progress()):
+      return None
+    try:
+      with _quiet():
+        self._open().wait_until_finished()
+      if not (self._directory / str(saving.step)).is_dir():
+        raise OSError(f'step {saving.step} has no name')
+    except Exception as error:
+      self._failed(error)
+      return None
+    self._open_save = None
+    return saving._replace(seconds=time.monotonic() - saving.seconds)
+
+  def wait(self) -> Saved | None:
+    """As `poll`, when the save has ended. Raises SaveFailed if the newest step was not saved."""
+    saved = self.poll(wait=True)
+    if self.failure is not None:
+      raise self.failure
+    return saved
 
   def close(self) -> None:
-    """Seals what is open."""
-    self.seal()
-    if self._manager is not None:
-      self._manager.close()
-      self._manager = None
+    """Ends what is being saved."""
+    self.poll(wait=True)
+    self._close()
+
+  def _close(self) -> None:
+    manager, self._manager = self._manager, None
+    with _quiet(), contextlib.suppress(Exception):  # its threads may have failed, which was said
+      if manager is not None:
+        manager.close()
+
+  def _failed(self, error: Exception) -> None:
+    assert self._open_save is not None, 'something is being saved'
+    step, self._open_save = self._open_save.step, None
+    self._close()
+    self._sweep()
+    newest = steps.find(self._directory)
+    held = f'the newest is step {newest[0]}' if newest else 'there is none'
+    self.failure = SaveFailed(
+      f'step {step} was not saved in {self._directory} ({_reason(error)}); {held}; see to that, '
+      'and run the same command again to go on'
+    )
+    _logger.warning('%s', self.failure)
+
+  def _sweep(self) -> None:
+    """Removes what a failed save left; its other threads may still be writing for a moment."""
+    for _ in range(20 if jax.process_index() == 0 else 0):
+      rubbish = list(self._directory.glob(_TEMPORARY))
+      if not rubbish:
+        return
+      for folder in rubbish:
+        shutil.rmtree(folder, ignore_errors=True)
+      time.sleep(0.05)
 
   def _open(self) -> ocp.CheckpointManager:
     if self._manager is None:
       options = ocp.CheckpointManagerOptions(
-        max_to_keep=self._keep, cleanup_tmp_directories=True, enable_async_checkpointing=True
+        preservation_policy=_Kept(self._keep, self._keep_every),
+        cleanup_tmp_directories=True,
+        enable_async_checkpointing=True,
       )
       self._manager = ocp.CheckpointManager(self._directory, options=options)
     return self._manager
-
-  def _read(self, step: int, like: Any, documents: tuple[str, ...]) -> Restored:
-    path = self._directory / str(step)
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
-      state = reader.restore(
-        path / 'state',
-        args=ocp.args.PyTreeRestore(like, ocp.checkpoint_utils.construct_restore_args(like)),
-      )
-    return Restored(step, state, {name: read_document(path, name) for name in documents})
 
   def _set_aside(self, damaged: list[int]) -> None:
     """Moves damaged steps away, so that their numbers can be saved again."""
@@ -142,63 +211,42 @@ class Checkpoints:
       _logger.warning('checkpoint %d was moved to %s', step, target)
 
 
-def steps(directory: str | Path) -> list[int]:
-  """The finished steps in a directory, newest first. Interrupted saves are not among them."""
-  directory = Path(directory)
-  if not directory.is_dir():
-    return []
-  return sorted((int(p.name) for p in directory.iterdir() if p.name.isdigit()), reverse=True)
+class _Kept(checkpoint_managers.PreservationPolicy):
+  def __init__(self, keep: int, keep_every: int):
+    self._numbers = keep, keep_every
+
+  def should_preserve(self, checkpoints, *, context) -> list[bool]:
+    del context
+    stay = steps.kept([c.step for c in checkpoints], *self._numbers)
+    return [c.step in stay for c in checkpoints]
 
 
-def seal(path: Path) -> None:
-  """Writes the digests of all files of a finished step."""
-  files.write_json(path / SEAL, {str(p.relative_to(path)): _digest(p) for p in _files(path)})
+@contextlib.contextmanager
+def _quiet() -> Generator[None, None, None]:
+  """Orbax logs a traceback of what it raises as well; we say it in one line."""
+  logger = logging.getLogger('absl')
+  before, logger.disabled = logger.disabled, True
+  try:
+    yield
+  finally:
+    logger.disabled = before
 
 
-def verify(path: Path, items: tuple[str, ...] = ()) -> None:
-  """Raises InputError if a file of a step (or of these items of it) is not what was sealed.
-
-  A step without a seal was finished but its process ended before it could be sealed: it is used,
-  with a warning.
-  """
-  if not (path / SEAL).is_file():
-    if not any(_files(path)):
-      raise InputError(f'got an empty directory {path}, expected a checkpoint')
-    _logger.warning('checkpoint %s was never sealed: it is used unverified', path)
-    return
-  sealed = json.loads((path / SEAL).read_text())
-  for name, digest in sealed.items():
-    if items and Path(name).parts[0] not in items:
-      continue
-    if not (path / name).is_file():
-      raise InputError(f'got no file {name} in {path}, expected it as sealed')
-    if _digest(path / name) != digest:
-      raise InputError(f'got a damaged {name} in {path}: its digest is not the sealed one')
+@contextlib.contextmanager
+def _one_line_errors(what: str) -> Generator[None, None, None]:
+  try:
+    yield
+  except OSError as error:
+    raise InputError(f'{what}: {error.strerror or error}; choose another place') from error
 
 
-def read_document(path: Path, name: str) -> Any:
-  """A JSON document of a step."""
-  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-    return reader.restore(path / name, args=ocp.args.JsonRestore())
+def _reason(error: BaseException) -> str:
+  """The last cause in one line: what the system said."""
+  while error.__cause__ is not None:
+    error = error.__cause__
+  return _one_line(error)
 
 
-def read_arrays(path: Path, name: str) -> Any:
-  """A tree of a step as nested dictionaries of NumPy arrays, on any number of devices."""
-  handler = ocp.PyTreeCheckpointHandler()
-  tree = handler.metadata(epath.Path(path / name)).tree
-  with ocp.Checkpointer(handler) as reader:
-    arrays = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
-    return reader.restore(path / name, args=ocp.args.PyTreeRestore(restore_args=arrays))
-
-
-def _files(path: Path) -> Iterator[Path]:
-  return (p for p in sorted(path.rglob('*')) if p.is_file() and not p.name.endswith(SEAL))
-
-
-def _digest(path: Path) -> str:
-  with path.open('rb') as f:
-    return hashlib.file_digest(f, 'sha256').hexdigest()
-
-
-def _one_line(error: Exception) -> str:
-  return f'{type(error).__name__}: {error}'.splitlines()[0][:300]
+def _one_line(error: BaseException) -> str:
+  kind = '' if isinstance(error, InputError) else f'{type(error).__name__}: '
+  return f'{kind}{error}'.splitlines()[0][:300]

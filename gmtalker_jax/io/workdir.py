@@ -3,7 +3,7 @@
 WORKDIR/config.json        the config and what was derived from the data (`About`)
 WORKDIR/statistics.json    moments of the training records
 WORKDIR/metrics.jsonl      one line per report; tensorboard/ holds the same
-WORKDIR/checkpoints/STEP/  state, inference, data, about, statistics, seal.json
+WORKDIR/checkpoints/STEP/  state, inference, data, about, statistics, digests
 WORKDIR/final.json         the metrics at the end
 """
 
@@ -18,7 +18,7 @@ import jax
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import statistics as statistics_lib
 from gmtalker_jax.face.person import Person
-from gmtalker_jax.io import checkpoints, files, people
+from gmtalker_jax.io import files, people, steps
 
 CHECKPOINTS = 'checkpoints'
 _logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def read_inference(workdir: str | Path, step: int | None = None) -> Inference:
     InputError: nothing was trained there, or no step (not that one) is whole.
   """
   directory = Path(workdir).absolute() / CHECKPOINTS  # orbax takes no other
-  found = checkpoints.steps(directory)
+  found = steps.find(directory)
   if not found:
     raise InputError(
       f'got {str(workdir)!r} without a checkpoint, expected the --workdir of `gmtalker train`'
@@ -123,10 +123,10 @@ def about_from_json(values: Mapping[str, Any]) -> About:
 
 def _read(directory: Path, step: int) -> Inference:
   path = directory / str(step)
-  checkpoints.verify(path, ('inference', 'about', 'statistics'))
+  steps.verify(path, ('inference', 'about', 'statistics'))
   return Inference(
     step=step,
-    params=checkpoints.read_arrays(path, 'inference'),
-    statistics=statistics_lib.from_json(checkpoints.read_document(path, 'statistics')),
-    about=about_from_json(checkpoints.read_document(path, 'about')),
+    params=steps.read_arrays(path, 'inference'),
+    statistics=statistics_lib.from_json(steps.read_document(path, 'statistics')),
+    about=about_from_json(steps.read_document(path, 'about')),
   )

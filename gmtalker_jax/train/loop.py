@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from gmtalker_jax.core import sharding
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data.batches import Batches, Items
-from gmtalker_jax.io.checkpoints import Checkpoints
+from gmtalker_jax.io.checkpoints import Checkpoints, Saved
 from gmtalker_jax.io.writers import Writer
 from gmtalker_jax.stages.base import Stage
 from gmtalker_jax.train import programs
@@ -79,6 +79,7 @@ def fit(run: Run) -> dict[str, float]:
     InputError: the checkpoints are of other data, or all damaged.
     faults.Diverged: too many steps were not finite; none of them is in a checkpoint.
     Preempted: SIGTERM came; the step is saved.
+    checkpoints.SaveFailed: the last step could not be saved.
   """
   if run.mode not in MODES or (run.fsdp and run.mode != 'jit'):
     raise InputError(
@@ -99,7 +100,7 @@ def fit(run: Run) -> dict[str, float]:
         if rollbacks == run.faults.rollbacks:
           raise
         rollbacks += 1
-        run.checkpoints.seal()
+        run.checkpoints.poll(wait=True)
         at = _restore_or_begin(run, example, like)
         at = at._replace(position=diverged.taken.position + 1)
         _logger.warning(
@@ -146,14 +147,14 @@ def _train(run: Run, compiled: _Programs, at: _Place, termination: Termination) 
         report.check()
         if not guard.streak or stop or done == steps:  # else it may not be a good place
           _save(run, _Place(state, done, done + ahead))
-      checkpoints.poll()
+      _tell(writer, checkpoints.poll())
       if stop:
-        checkpoints.seal()
+        _tell(writer, checkpoints.wait())
         raise Preempted(done)
       if due(done, schedule.eval_every, steps):
         results |= named('test', compiled.evaluate(state.ema))
         writer.write(done, {n: v for n, v in results.items() if n.startswith('test/')})
-    checkpoints.seal()
+    _tell(writer, checkpoints.wait())
     if at.step >= steps:
       results |= named('test', compiled.evaluate(state.ema))
   return results
@@ -166,13 +167,22 @@ def _save(run: Run, at: _Place) -> None:
 
 
 def _restore_or_begin(run: Run, example: Any, like: State) -> _Place:
-  restored = run.checkpoints.restore(like, ('data',))
+  def accept(step: int, documents: Mapping[str, Any]) -> None:
+    before = documents['data']['fingerprint']
+    if before != run.fingerprint:
+      raise InputError(
+        f'got data with fingerprint {run.fingerprint}, expected {before} as at step {step}; give '
+        'the same records or a new workdir'
+      )
+
+  restored = run.checkpoints.restore(like, ('data',), accept)
   if restored is None:
     return _Place(programs.first_state(run.stage, example, run.seed, like), 0, 0)
-  data = restored.documents['data']
-  if data['fingerprint'] != run.fingerprint:
-    raise InputError(
-      f'got data with fingerprint {run.fingerprint}, expected {data["fingerprint"]} as at step '
-      f'{restored.step}; give the same records or a new workdir'
-    )
-  return _Place(restored.state, restored.step, int(data['position']))
+  return _Place(restored.state, restored.step, int(restored.documents['data']['position']))
+
+
+def _tell(writer: Writer, saved: Saved | None) -> None:
+  """A row in the metrics for each checkpoint: they know that there was one."""
+  if saved is not None:
+    taken = {'seconds': round(saved.seconds, 3), 'blocked_seconds': round(saved.blocked, 3)}
+    writer.write(saved.step, named('checkpoint', taken))

@@ -12,7 +12,7 @@ from gmtalker_jax.core import sharding, trees
 from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.data import batches, schema
 from gmtalker_jax.inference import origin as origins
-from gmtalker_jax.io import checkpoints, workdir
+from gmtalker_jax.io import checkpoints, steps, workdir
 from gmtalker_jax.io.workdir import About
 from gmtalker_jax.io.writers import Writer, last_metrics
 from gmtalker_jax.stages import STAGES
@@ -72,7 +72,9 @@ def train(
     return Writer(directory, step)
 
   size = settings.data.batch_size
-  with checkpoints.Checkpoints(directory / workdir.CHECKPOINTS, settings.keep) as saved:
+  with checkpoints.Checkpoints(
+    directory / workdir.CHECKPOINTS, settings.keep, settings.keep_every
+  ) as saved:
     results = loop.fit(
       loop.Run(
         stage=stage,
@@ -132,7 +134,7 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_resume(config: Mapping[str, Any], directory: Path) -> None:
   """A run that goes on must be the same run. A key that is new since it was begun is filled in."""
-  if not checkpoints.steps(directory / workdir.CHECKPOINTS):
+  if not steps.find(directory / workdir.CHECKPOINTS):
     return
   before = trees.flatten(workdir.read_config(directory))
   now = trees.flatten(config)

@@ -55,6 +55,7 @@ class Settings:
   ema_decay: BelowOne
   save_every: Whole
   keep: Count  # checkpoints
+  keep_every: Whole  # steps; their multiples are kept for ever, 0 = none
   log_every: Whole
 
 
@@ -62,7 +63,7 @@ class Settings:
 FREE = (
   'steps', 'save_every', 'keep', 'log_every', 'evaluation.every', 'evaluation.batches', 'mode',
   'fsdp', 'init_from', 'data.records', 'data.cache_mb', 'data.verify', 'data.expression_workdir',
-  'data.vgg16', 'faults.skips', 'faults.rollbacks',
+  'data.vgg16', 'keep_every', 'faults.skips', 'faults.rollbacks',
 )  # fmt: skip
 
 

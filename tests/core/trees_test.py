@@ -33,5 +33,5 @@ def test_a_mismatch_names_what_is_missing_unknown_and_of_another_shape():
   assert trees.mismatch(expected, expected) == ''
   found = {'a': {'b': np.zeros((3, 2)), 'e': np.zeros(1)}, 'd': np.zeros(4)}
   assert trees.mismatch(expected, found) == (
-    '1 missing: a.c; 1 unknown: a.e; 1 of another shape: a.b is (3, 2), not (2, 3)'
+    '1 missing: a.c (1,); 1 unknown: a.e (1,); 1 of another shape: a.b is (3, 2), not (2, 3)'
   )

@@ -12,7 +12,7 @@ from train import loop_test
 from gmtalker_jax.cli.main import main
 from gmtalker_jax.core import sharding
 from gmtalker_jax.data.batches import Batches, InOrder
-from gmtalker_jax.io import checkpoints, writers
+from gmtalker_jax.io import checkpoints, steps, writers
 from gmtalker_jax.train import faults, loop
 
 
@@ -49,7 +49,7 @@ def fit(directory, positions, skips=5, rollbacks=2, steps=12, mode='jit', save_e
 
 
 def weights(directory, step):
-  return checkpoints.read_arrays(directory / 'checkpoints' / str(step), 'state')
+  return steps.read_arrays(directory / 'checkpoints' / str(step), 'state')
 
 
 @pytest.mark.parametrize('mode', ['jit', 'pmap'])
@@ -92,7 +92,7 @@ def _leaves(read, like):
 def test_fault_11_after_too_many_it_goes_back_and_leaves_those_data_out(tmp_path):
   state, results = fit(tmp_path / 'a', {7, 8, 9}, skips=1)
   assert (state.step, results['train/applied']) == (12, pytest.approx(5 / 6))  # since step 6
-  data = checkpoints.read_document(tmp_path / 'a/checkpoints/12', 'data')
+  data = steps.read_document(tmp_path / 'a/checkpoints/12', 'data')
   assert data['position'] == 15  # step 7 took batch 9, and skipped that too
   fit(tmp_path / 'b', {7, 8, 9}, skips=1, steps=9)
   again, _ = fit(tmp_path / 'b', {7, 8, 9}, skips=1)
@@ -102,7 +102,7 @@ def test_fault_11_after_too_many_it_goes_back_and_leaves_those_data_out(tmp_path
 def test_fault_11_after_too_often_it_stops_and_no_checkpoint_has_nan(tmp_path):
   with pytest.raises(faults.Diverged, match=r"nan for first/.* of phase 'first' at step 8,"):
     fit(tmp_path, set(range(7, 99)), skips=1, rollbacks=2)
-  assert checkpoints.steps(tmp_path / 'checkpoints') == [6, 3]
+  assert steps.find(tmp_path / 'checkpoints') == [6, 3]
   for step in (3, 6):
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(weights(tmp_path, step)))
   assert sorted(p.stem for p in (tmp_path / 'faults').glob('*.json')) == ['7', '8', '9']
@@ -120,4 +120,4 @@ def test_fault_11_a_rate_that_blows_up_serves_nothing(tmp_path, capsys):
   said = capsys.readouterr().err
   assert 'gmtalker: got' in said.splitlines()[-1]
   assert 'Traceback' not in said
-  assert not checkpoints.steps(tmp_path / 'w' / 'checkpoints')
+  assert not steps.find(tmp_path / 'w' / 'checkpoints')

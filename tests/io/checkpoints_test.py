@@ -1,6 +1,7 @@
 """Damage to a checkpoint is seen, named, and never silently restarted from."""
 
 import gc
+import hashlib
 import json
 import logging
 import shutil
@@ -11,10 +12,10 @@ import numpy as np
 import optax
 import pytest
 
-from gmtalker_jax.core import sharding
+from gmtalker_jax.core import sharding, trees
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import statistics
-from gmtalker_jax.io import checkpoints, workdir
+from gmtalker_jax.io import checkpoints, digests, steps, workdir
 from gmtalker_jax.types import State
 
 TX = optax.adam(1e-3)
@@ -70,8 +71,16 @@ def restore(directory, target=None):
     return saved.restore(target or like(), ('data',))
 
 
-def largest_file(step, item):
-  return max((step / item).rglob('d/*'), key=lambda p: p.stat().st_size)
+def data_file(step, item):
+  """The file with the item's largest array, by what breaks when it is gone."""
+  for path in sorted((step / item).rglob('d/*'), key=lambda p: -p.stat().st_size):
+    kept = path.read_bytes()
+    path.unlink()
+    broken = list(digests.problems(step, (item,)))
+    path.write_bytes(kept)
+    if broken:
+      return path
+  raise AssertionError(f'nothing in {step}/{item} matters')
 
 
 def flip(path):
@@ -103,20 +112,21 @@ def test_a_state_comes_back_on_any_number_of_devices(tmp_path):
 
 def test_only_so_many_are_kept(tmp_path):
   save(tmp_path, steps=range(1, 6), keep=2)
-  assert checkpoints.steps(tmp_path / 'checkpoints') == [5, 4]
+  assert steps.find(tmp_path / 'checkpoints') == [5, 4]
 
 
 @pytest.mark.parametrize('damage', [flip, truncate, remove])
 @pytest.mark.parametrize('item', ['state', 'inference'])
 def test_a_damaged_step_is_set_aside_for_the_next_older(tmp_path, caplog, item, damage):
   save(tmp_path)
-  damage(largest_file(tmp_path / 'checkpoints/9', item))
+  damage(data_file(tmp_path / 'checkpoints/9', item))
   with caplog.at_level(logging.WARNING):
     restored = restore(tmp_path)
   assert restored.step == 6
   assert float(restored.state.params['generator']['w'][0, 0]) == 6
-  assert 'checkpoint 9 is not used: InputError' in caplog.text
-  assert checkpoints.steps(tmp_path / 'checkpoints') == [6, 3]
+  assert f'checkpoint 9 is not used: got a damaged {tmp_path}' in caplog.text
+  assert f': {item}/' in caplog.text  # and which array
+  assert steps.find(tmp_path / 'checkpoints') == [6, 3]
   assert len(list((tmp_path / 'damaged').iterdir())) == 1
   save(tmp_path, steps=[9])  # its number is free again
   assert restore(tmp_path).step == 9
@@ -132,22 +142,34 @@ def test_an_empty_step_and_a_left_over_save_are_skipped(tmp_path):
 def test_all_damaged_is_an_error_and_nothing_is_moved(tmp_path):
   save(tmp_path)
   for step in (3, 6, 9):
-    flip(largest_file(tmp_path / f'checkpoints/{step}', 'state'))
+    flip(data_file(tmp_path / f'checkpoints/{step}', 'state'))
   with pytest.raises(InputError, match='no usable checkpoint'):
     restore(tmp_path)
-  assert checkpoints.steps(tmp_path / 'checkpoints') == [9, 6, 3]
+  assert steps.find(tmp_path / 'checkpoints') == [9, 6, 3]
 
 
 def test_a_new_directory_has_nothing_to_restore(tmp_path):
   assert restore(tmp_path) is None
 
 
-def test_a_step_without_a_seal_is_used_with_a_warning(tmp_path, caplog):
-  save(tmp_path, steps=(3,))
-  (tmp_path / 'checkpoints/3' / checkpoints.SEAL).unlink()
-  with caplog.at_level(logging.WARNING):
-    assert restore(tmp_path).step == 3
-  assert 'never sealed' in caplog.text
+def test_a_step_that_was_not_saved_to_its_end_is_not_used(tmp_path):
+  save(tmp_path, steps=(3, 6))
+  shutil.rmtree(tmp_path / 'checkpoints/6' / digests.ITEM)
+  assert restore(tmp_path).step == 3
+
+
+def test_steps_of_version_0_2_are_read_and_their_damage_is_seen(tmp_path):
+  """They had no digests but a seal: of each file, written when the step had its name already."""
+  save(tmp_path, steps=(3, 6))
+  file = data_file(tmp_path / 'checkpoints/6', 'state')
+  for step in (tmp_path / 'checkpoints').iterdir():
+    shutil.rmtree(step / digests.ITEM)
+    files = [p for p in step.rglob('*') if p.is_file()]
+    seal = {str(p.relative_to(step)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    (step / steps.SEAL).write_text(json.dumps(seal))
+  assert restore(tmp_path).step == 6
+  flip(file)
+  assert restore(tmp_path).step == 3
 
 
 def test_another_shape_is_refused(tmp_path):
@@ -156,7 +178,7 @@ def test_another_shape_is_refused(tmp_path):
     lambda x: jax.ShapeDtypeStruct(tuple(n + 1 for n in x.shape), x.dtype, sharding=x.sharding),
     like(),
   )
-  with pytest.raises(InputError, match='shape'):
+  with pytest.raises(InputError, match=r'another model .*w is \(64, 8\), not \(65, 9\).*config'):
     restore(tmp_path, wider)
 
 
@@ -173,9 +195,9 @@ def test_inference_reads_served_weights_and_what_belongs_to_them(tmp_path):
 
 def test_inference_falls_back_too_and_ignores_damage_that_is_not_its_own(tmp_path):
   save(tmp_path)
-  flip(largest_file(tmp_path / 'checkpoints/9', 'state'))
+  flip(data_file(tmp_path / 'checkpoints/9', 'state'))
   assert workdir.read_inference(tmp_path).step == 9
-  flip(largest_file(tmp_path / 'checkpoints/9', 'inference'))
+  flip(data_file(tmp_path / 'checkpoints/9', 'inference'))
   assert workdir.read_inference(tmp_path).step == 6
   with pytest.raises(InputError, match='only damaged checkpoints'):
     workdir.read_inference(tmp_path, step=9)
@@ -186,9 +208,54 @@ def test_inference_falls_back_too_and_ignores_damage_that_is_not_its_own(tmp_pat
     workdir.read_inference(tmp_path)
 
 
-def test_a_seal_covers_every_file(tmp_path):
+def test_a_bit_flipped_in_any_file_is_seen_or_changes_nothing(tmp_path):
   save(tmp_path, steps=(3,))
-  step = tmp_path / 'checkpoints/3'
-  sealed = set(json.loads((step / checkpoints.SEAL).read_text()))
-  files = {str(p.relative_to(step)) for p in step.rglob('*') if p.is_file()}
-  assert files - sealed == {checkpoints.SEAL}
+  step, seen = tmp_path / 'checkpoints/3', 0
+  for path in [p for p in sorted(step.rglob('*')) if p.is_file() and p.stat().st_size]:
+    kept = path.read_bytes()
+    flip(path)
+    try:
+      restored = restore(tmp_path)
+    except InputError:
+      seen += 1
+    else:
+      assert jax.tree.all(jax.tree.map(np.array_equal, restored.state, make_state(3)))
+    path.write_bytes(kept)
+  assert seen > 5
+
+
+def test_every_array_and_every_document_has_a_digest(tmp_path):
+  save(tmp_path, steps=(3,))
+  found = digests.read(tmp_path / 'checkpoints/3')
+  assert found.keys() == {'state', 'inference', 'documents'}
+  assert found['state'].keys() == trees.leaves(make_state(3)).keys()
+  assert found['documents'].keys() == {'data', 'about', 'statistics'}
+
+
+def test_what_is_not_finite_never_becomes_a_checkpoint(tmp_path):
+  save(tmp_path, steps=(3,))
+  with checkpoints.Checkpoints(tmp_path / 'checkpoints') as saved:
+    broken = make_state(6).replace(stats={'seen': jnp.float32(np.nan)})
+    saved.save(6, broken, broken.ema, {})
+    with pytest.raises(checkpoints.SaveFailed, match=r'step 6 .*stats.seen that is not finite'):
+      saved.wait()
+  assert sorted(p.name for p in (tmp_path / 'checkpoints').iterdir()) == ['3']
+
+
+def test_the_arrays_of_a_save_are_those_of_its_moment(tmp_path):
+  """The step after it reuses the buffers while the save still reads them."""
+  state = make_state(3)
+  next_step = jax.jit(lambda s: jax.tree.map(lambda x: x + 1, s), donate_argnums=0)
+  with checkpoints.Checkpoints(tmp_path / 'checkpoints', keep=9) as saved:
+    for step in range(3, 8):
+      saved.save(step, state, {'generator': state.ema['generator']}, {'data': {}})
+      state = next_step(state)
+  for step in range(3, 8):
+    steps.verify(tmp_path / 'checkpoints' / str(step))
+
+
+def test_milestones_are_kept_for_ever(tmp_path):
+  with checkpoints.Checkpoints(tmp_path / 'checkpoints', keep=2, keep_every=4) as saved:
+    for step in range(1, 12):
+      saved.save(step, make_state(step), make_state(step).ema, {'data': {}})
+  assert steps.find(tmp_path / 'checkpoints') == [11, 10, 8, 4]

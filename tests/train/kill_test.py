@@ -11,7 +11,7 @@ from pathlib import Path
 import loop_test
 import pytest
 
-from gmtalker_jax.io import checkpoints, writers
+from gmtalker_jax.io import steps, writers
 from gmtalker_jax.train import loop, termination
 
 STEPS = 60
@@ -70,8 +70,8 @@ def test_sigterm_saves_the_step_and_says_so_by_its_exit_code(tmp_path, unbroken)
   process.send_signal(signal.SIGTERM)
   _, said = process.communicate(timeout=60)
   assert process.returncode == termination.EXIT_PREEMPTED, said
-  newest = checkpoints.steps(directory / 'checkpoints')[0]
+  newest = steps.find(directory / 'checkpoints')[0]
   assert newest >= 7
-  assert (directory / 'checkpoints' / str(newest) / checkpoints.SEAL).is_file()
+  steps.verify(directory / 'checkpoints' / str(newest))
   assert writers.read_metrics(directory)[-1]['step'] == newest  # nothing done is lost
   assert loop_test.equal(unbroken, finish(directory))

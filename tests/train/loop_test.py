@@ -202,6 +202,7 @@ def test_evaluation_counts_each_item_once(tmp_path):
 def test_metrics_are_json_lines(tmp_path):
   fit(tmp_path, steps=4)
   rows = [json.loads(line) for line in (tmp_path / writers.METRICS).read_text().splitlines()]
-  assert [r['step'] for r in rows] == [2, 4, 4]
+  assert [r['step'] for r in rows] == [2, 4, 4, 4]
+  assert 0 < rows[-1]['checkpoint/blocked_seconds'] < rows[-1]['checkpoint/seconds']
   assert rows[0]['train/first/loss'] > 0
   assert list((tmp_path / 'tensorboard').iterdir())

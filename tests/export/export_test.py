@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 import pytest
 import tiny_talker
+import torch
 
 from gmtalker_jax.cli.main import main
 from gmtalker_jax.data import schema
-from gmtalker_jax.export import exporting
+from gmtalker_jax.export import exporting, graphs
+from gmtalker_jax.export.gmtalker_torch.talker import Talker as Twin
 from gmtalker_jax.inference import bundling, speak, timeline
 from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.io import audio
@@ -169,6 +171,36 @@ def test_an_output_that_holds_something_else_is_left_alone(folder, capsys):
   assert main(words) == 2
   assert 'choose another --out' in capsys.readouterr().err
   assert (folder / 'diary' / 'diary.txt').read_text() == 'mine'
+
+
+@pytest.mark.parametrize('name', ['motion_flow'])  # the others take a minute: see below
+def test_a_graph_for_onnxruntime_computes_the_same_at_any_length(folder, tmp_path, name):
+  twin, path = Twin(folder / 'exported'), tmp_path / f'{name}.onnx'
+  (graph,) = (one for one in graphs.graphs(twin) if one.name == name)
+  assert graphs.write_one(path, graph).passed
+  for frames in (8, 28):
+    (graph,) = (one for one in graphs.graphs(twin, frames) if one.name == name)
+    assert graphs.compare(path, graph).passed
+    with torch.no_grad():
+      graph.network.motion.conditioners[1].head.bias.add_(0.3)
+    assert not graphs.compare(path, graph).passed
+    twin = Twin(folder / 'exported')
+
+
+@pytest.mark.prove
+def test_graphs_for_onnxruntime_compute_the_same_at_any_length(folder):
+  words = ['export', '--talker', str(folder / 'talker'), '--out', str(folder / 'graphs'), '--onnx']
+  assert main(words) == 0
+  report = json.loads((folder / 'graphs' / 'parity.json').read_text())
+  names = [layer['name'] for layer in report['layers'] if layer['name'].startswith('onnx.')]
+  assert names == [
+    f'onnx.{n}' for n in ('expression_decoder', 'motion_decoder', 'motion_flow', 'portrait')
+  ]
+  for frames, batch in ((4, 1), (28, 3)):
+    for graph in graphs.graphs(Twin(folder / 'graphs'), frames, batch):
+      layer = graphs.compare(folder / 'graphs' / 'onnx' / f'{graph.name}.onnx', graph)
+      assert layer.passed, layer
+  assert '`onnx/`' in (folder / 'graphs' / 'README.md').read_text()
 
 
 @pytest.mark.prove

@@ -26,7 +26,12 @@ def read(path: str | os.PathLike, rate: int = SAMPLE_RATE) -> np.ndarray:
   with media.opened(path, 'audio') as container:
     track = container.streams.audio[0]
     rate_in, expected = track.rate, _expected_samples(container, track)
-    lead, wave = _decode(container, track)
+    try:
+      lead, wave = _decode(container, track)
+    except ValueError as error:  # a layout that there is not
+      raise InputError(
+        f'got {path} whose sound cannot be decoded ({error}); copy it again'
+      ) from None
   if len(wave) == 0 or len(wave) < expected - rate_in // 4:
     raise InputError(
       f'got {path} whose sound ends after {len(wave)} of {expected} samples, expected whole sound, '

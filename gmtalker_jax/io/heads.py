@@ -9,12 +9,14 @@ import numpy as np
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import chart
-from gmtalker_jax.face.morphable import Head
+from gmtalker_jax.face.morphable import GROUPS, Head
+from gmtalker_jax.io import arrays as npz
 
 KEYS = (
   'mean', 'identity', 'expression', 'triangles', 'triangle_group', 'uv', 'albedo', 'blendshapes',
   'eye_centre', 'landmark_triangle', 'landmark_barycentric',
 )  # fmt: skip
+_MOST_BYTES = 200_000_000  # unpacked; the built-in head has 8 million
 
 
 def load_head(path: str = 'builtin') -> Head:
@@ -27,14 +29,15 @@ def load_head(path: str = 'builtin') -> Head:
     path = str(resources.files('gmtalker_jax.face') / 'head.npz')
   if not os.path.isfile(path):
     raise InputError(f"got head '{path}', expected 'builtin' or an npz file, check the path")
-  with np.load(path, allow_pickle=False) as file:
-    missing = [key for key in KEYS if key not in file]
-    if missing:
-      raise InputError(f'got {path} without {missing}, expected a head, run data_pipelines.head')
-    arrays = {key: file[key] for key in KEYS}
+  file = npz.read(path, _MOST_BYTES)
+  missing = [key for key in KEYS if key not in file]
+  if missing:
+    raise InputError(f'got {path} without {missing}, expected a head, run data_pipelines.head')
+  arrays = {key: file[key] for key in KEYS}
   names = tuple(map(str, arrays.pop('blendshapes')))
   if names != schema.BLENDSHAPES:
     raise InputError(f'got other blendshapes in {path}, expected the 52 of ARKit, rebuild the head')
+  _check(arrays, path)
   arrays = {key: a.astype(np.float32) if a.dtype.kind == 'f' else a for key, a in arrays.items()}
   # A vertex on a seam of the file's atlas has one address of two, and triangles there span half of
   # it. That is good enough for the masks that the head was painted with, not for a texture.
@@ -43,6 +46,35 @@ def load_head(path: str = 'builtin') -> Head:
   return Head(
     **{key: jnp.asarray(a) for key, a in arrays.items()}, eye_vertices=_eye_vertices(arrays)
   )
+
+
+def _check(arrays: dict[str, np.ndarray], path: str) -> None:
+  """Raises InputError unless the arrays of a file fit together."""
+  v, f, i = (
+    len(arrays[key]) if arrays[key].ndim else 0 for key in ('mean', 'triangles', 'identity')
+  )
+  shapes = {
+    'mean': (v, 3), 'identity': (i, v, 3), 'expression': (len(schema.BLENDSHAPES), v, 3),
+    'uv': (v, 2), 'albedo': (v, 3), 'triangles': (f, 3), 'triangle_group': (f,),
+    'eye_centre': (2, 3), 'landmark_triangle': (478,), 'landmark_barycentric': (478, 3),
+  }  # fmt: skip
+  indices = {'triangles': v, 'landmark_triangle': f, 'triangle_group': len(GROUPS)}
+  for key, shape in shapes.items():
+    a, most = arrays[key], indices.get(key)
+    fits = a.shape == shape and a.dtype.kind in ('f' if most is None else 'iu')
+    if (
+      not fits
+      or not np.isfinite(a).all()
+      or (most and a.size and not 0 <= a.min() <= a.max() < most)
+    ):
+      raise InputError(
+        f'got {key} {list(a.shape)} in {path}, expected {list(shape)} that fits the rest'
+      )
+  left, right = (np.unique(arrays['triangles'][arrays['triangle_group'] == g]) for g in (1, 2))
+  if not len(left) == len(right) > 0:
+    raise InputError(
+      f'got eyes of {len(left)} and {len(right)} vertices in {path}, expected a pair'
+    )
 
 
 def _eye_vertices(arrays):

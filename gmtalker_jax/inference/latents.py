@@ -10,7 +10,7 @@ import numpy as np
 from gmtalker_jax import speech
 from gmtalker_jax.core import trees
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data import latent, windows
+from gmtalker_jax.data import latent, schema, windows
 from gmtalker_jax.data.latent import Mixtures, Normal
 from gmtalker_jax.inference.talker import Generator, generator_of
 from gmtalker_jax.io import workdir as workdirs
@@ -66,11 +66,13 @@ class Encoder:
     return Normal(np.asarray(z.mean)[0], np.exp(0.5 * np.asarray(z.log_variance)[0]))
 
   def mixtures(self, seed: int = 0) -> Mixtures:
-    """What `speak` draws z from, for many manners w."""
+    """What `speak` draws z from, for many manners w: [N, emotions, Z], whatever K is."""
     generator = self._generator
     w = latent.manners(generator.module.w_dim, np.random.default_rng(seed))
     z = generator.module.apply({'params': generator.params}, w, method='mixture')
-    return Mixtures(Normal(np.asarray(z.mean), np.exp(0.5 * np.asarray(z.log_variance))))
+    component = np.asarray(generator.module.simplex(np.eye(len(schema.EMOTIONS)))).argmax(-1)
+    deviation = np.exp(0.5 * np.asarray(z.log_variance))
+    return Mixtures(Normal(np.asarray(z.mean)[:, component], deviation[:, component]))
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from gmtalker_jax.core.arrays import per_frame
 from gmtalker_jax.core.bounds import BelowOne, Count, Heads, OneOf, Whole
 from gmtalker_jax.core.distributions import Gaussian
 from gmtalker_jax.core.errors import InputError, check_choice
+from gmtalker_jax.data import schema
 from gmtalker_jax.models import layers
 from gmtalker_jax.models.decoder import Decoder
 from gmtalker_jax.models.mapper import MLPMapper, TransformerMapper
@@ -172,10 +173,17 @@ class ExpressionGenerator(nn.Module):
     return z[:, 0] if flat else z
 
   def simplex(self, emotion: jax.Array) -> jax.Array:
-    """Checks the number of emotions. A model of one component gets the sum of the weights."""
+    """Weights of emotions [..., N] -> weights of components [..., K].
+
+    Those of a model of one component are their sum. Components beyond the emotions have no name:
+    no weight reaches them, only clips without a label do (method 2.5). Raises InputError.
+    """
     if self.emotions == 1:
       return emotion.sum(-1, keepdims=True)
-    if emotion.shape[-1] != self.emotions:
+    unnamed = self.emotions - emotion.shape[-1]
+    if unnamed > 0 and emotion.shape[-1] == len(schema.EMOTIONS):
+      return jnp.pad(emotion, [(0, 0)] * (emotion.ndim - 1) + [(0, unnamed)])
+    if unnamed:
       raise InputError(
         f'got weights of {emotion.shape[-1]} emotions, expected {self.emotions}, give one per '
         'component of the mixture'

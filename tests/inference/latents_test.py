@@ -7,6 +7,7 @@ import tiny_talker
 import toy_records
 
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import latent
 from gmtalker_jax.inference import bundling, latents
 from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.io import workdir
@@ -44,6 +45,23 @@ def test_it_is_the_posterior_mean_whatever_the_padding(talker):
   np.testing.assert_allclose(found, z.mean[0], atol=1e-5)
   law = latents.Encoder(generator, tiny_talker.ENCODER).posterior(record())
   np.testing.assert_allclose(law.deviation, np.exp(z.log_variance[0] / 2), atol=1e-5)
+
+
+@pytest.mark.parametrize('components', [1, 8, 12])
+def test_a_painter_learns_with_any_number_of_components(talker, components):
+  module = talker.expression.module.clone(emotions=components)
+  frames, rows, mask = np.zeros((1, 8, 50)), np.zeros((1, 16, tiny_talker.D)), np.ones((1, 8))
+  inputs = (frames, rows, mask, np.zeros(1, np.int32))
+  params = jax.jit(module.init)(jax.random.key(0), *inputs)['params']
+  generator = talker.expression._replace(module=module, params=params)
+  mixtures = latents.Encoder(generator, tiny_talker.ENCODER).mixtures()
+  assert mixtures.components.mean.shape[1:] == (8, 8)
+  happy = np.eye(8, dtype=np.float32)[4]
+  drawn = mixtures.draw(happy, 0.0, np.random.default_rng(0))
+  w = latent.manners(module.w_dim, np.random.default_rng(0))
+  manner = np.random.default_rng(0).integers(len(w))
+  whole = module.apply({'params': params}, w[manner][None], method='mixture')
+  np.testing.assert_allclose(drawn, whole.mean[0, min(4, components - 1)], atol=1e-5)
 
 
 def test_mixtures_draw_what_speaking_draws(talker):

@@ -8,8 +8,10 @@ import optax
 import pytest
 
 from configs import expression as config
+from gmtalker_jax.core import distributions
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import finalize
+from gmtalker_jax.losses import variational
 from gmtalker_jax.models.expression import ExpressionGenerator
 from gmtalker_jax.stages import expression as stage_module
 from gmtalker_jax.types import ExpressionBatch
@@ -134,6 +136,38 @@ def test_one_hot_weights_are_the_component_in_every_mode(mapper):
   np.testing.assert_allclose(z[0], z[2], atol=1e-4)
   other = run('sample_latent', weights[::-1], key)
   assert jnp.abs(z[0] - other).max() > 0.1
+
+
+def test_one_component_is_a_conditional_vae():
+  """Nothing is left of the mixture: r = 1, L_emo = 0, and L_cond is the KL to one Gaussian."""
+  run, batch = _model(emotions=1), _batch()
+  posterior = run('encode', batch.expression, batch.speech, batch.mask)
+  prior = run('mixture', posterior.w.mean)
+  log_r = distributions.log_responsibilities(posterior.z.mean, prior)
+  np.testing.assert_allclose(log_r, 0, atol=1e-6)
+  np.testing.assert_allclose(variational.uniform_kl(log_r), 0, atol=1e-6)
+  labels = run('simplex', batch.emotion)
+  np.testing.assert_allclose(labels, 1)
+  alone = jax.tree.map(lambda x: x[:, 0], prior)
+  np.testing.assert_allclose(
+    variational.conditional_kl(posterior.z, prior, labels),
+    distributions.kl(posterior.z, alone), rtol=1e-5,
+  )  # fmt: skip
+  key = jax.random.key(0)
+  np.testing.assert_allclose(
+    run('sample_latent', batch.emotion, key), run('sample_latent', batch.emotion[::-1], key)
+  )  # e says nothing
+
+
+def test_components_beyond_the_emotions_have_no_name():
+  run, key = _model(emotions=12), jax.random.key(0)
+  eight = jax.nn.one_hot(jnp.array([2, 7]), 8)
+  np.testing.assert_array_equal(run('simplex', eight)[:, 8:], 0)
+  np.testing.assert_allclose(
+    run('sample_latent', eight, key), run('sample_latent', jnp.pad(eight, ((0, 0), (0, 4))), key)
+  )
+  with pytest.raises(InputError, match='got weights of 7 emotions, expected 12'):
+    run('simplex', eight[:, :7])
 
 
 def test_interpolation_is_linear_and_may_move_over_time():

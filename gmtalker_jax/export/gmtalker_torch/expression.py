@@ -163,6 +163,7 @@ class ExpressionGenerator(nn.Module):
     """
     if self.emotions == 1:
       emotion = emotion.sum(-1, keepdim=True)
+    emotion = nn.functional.pad(emotion, (0, self.emotions - emotion.shape[-1]))  # the unnamed
     batch, device = len(emotion), emotion.device
     keys = noise.split(key, 3)
     w = noise.row_normal(keys[0], (batch, self.w_dim)).to(device)

@@ -9,6 +9,7 @@ EXTRAS = {
   'prepare': ('ai_edge_litert',),
   'corpus': ('espeakng_loader', 'scipy'),
   'report': ('dm_pix', 'jinja2', 'matplotlib', 'sklearn'),
+  'sweep': ('submitit',),
   'tensorboard': ('tensorboardX',),
   'torch': ('onnx', 'onnxscript', 'torch'),
 }

@@ -21,6 +21,8 @@ COMMANDS = {
   'export': 'a talker for PyTorch, each layer compared with its original',
   'import': 'weights from PyTorch into a talker',
   'evaluate': 'measure a talker against held-out records',
+  'sweep': 'train and measure every point of a question',
+  'table': 'the numbers of a sweep: means, spreads, holes',
   'reenact': 'paint recorded clips anew, beside their photographs',
   'doctor': 'check this machine and this installation',
 }

@@ -55,6 +55,23 @@ def training_curve(rows: Sequence[Mapping[str, float]], names: Mapping[str, str]
     return _svg(figure)
 
 
+def compared_curves(runs: Sequence[tuple[str, Sequence[Mapping[str, float]]]], name: str) -> str:
+  """One number over steps in many runs (label, lines of metrics.jsonl); a colour for each label."""
+  colours: dict[str, str] = {}
+  with matplotlib.rc_context(_STYLE):
+    figure = Figure((4.6, 2.9))
+    axes = figure.add_subplot()
+    for label, rows in runs:
+      points = [(r['step'], r[name]) for r in rows if name in r]
+      if points:
+        told = None if label in colours else label
+        colour = colours.setdefault(label, f'C{len(colours) % 10}')
+        axes.plot(*np.array(points).T, color=colour, label=told, lw=1.2, marker='o', ms=3)
+    axes.set_xlabel('training step')
+    axes.legend(fontsize=9)
+    return _svg(figure)
+
+
 def embedding(points: Sequence[Sequence[float]], emotions: Sequence[str]) -> str:
   """t-SNE points coloured by emotion."""
   place, label = np.asarray(points), np.asarray(emotions)

@@ -48,6 +48,44 @@ def from_workdirs(paths: Mapping[str, str], seed: int = 0) -> tuple[Talker, dict
   return talker, {name: {'step': one.step, 'config': one.config} for name, one in trained.items()}
 
 
+def into(talker: Talker, paths: Mapping[str, str]) -> tuple[Talker, dict[str, Any]]:
+  """Puts trained work directories in the place of some of a talker's generators.
+
+  Args:
+    talker: keeps what `paths` does not name.
+    paths: stage -> work directory.
+
+  Returns:
+    As `from_workdirs`.
+
+  Raises:
+    InputError: as `from_workdirs`.
+  """
+  provenance = {}
+  for stage, path in paths.items():
+    trained = workdir.read_inference(path)
+    served, about = generator_of(stage, trained, path), trained.about
+    provenance[stage] = {'step': trained.step, 'config': trained.config}
+    if stage == 'portrait':
+      talker = talker._replace(
+        portrait=Painter(served.module, served.params),
+        person=trained.person,
+        subject=about.subject,
+      )
+      continue
+    if not speech.same(about.speech_encoder, talker.speech_encoder):
+      raise InputError(
+        f'got {str(path)!r} on {about.speech_encoder!r}, expected {talker.speech_encoder!r} as the '
+        'talker; train on records of that'
+      )
+    if stage == 'expression':
+      talker = talker._replace(expression=served, subjects=about.subjects)
+    else:
+      talker = talker._replace(motion=served)
+  check_latent(talker.expression, talker.portrait)
+  return talker, provenance
+
+
 def save(talker: Talker, directory: str, provenance: Mapping[str, Any], dtype: str) -> None:
   """Writes a talker directory; `talker.load` reads it back."""
   tensors = {

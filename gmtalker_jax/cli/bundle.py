@@ -29,7 +29,9 @@ def main(argv: Sequence[str]) -> int:
   paths = {name: path for name in STAGES if (path := getattr(args, name))}
   missing = [name for name in STAGES if name not in paths]
   if missing and not args.origin:
-    raise InputError(f'got no --{missing[0]}, expected one, or --from TALKER for what is not given')
+    raise InputError(
+      f'got no --{", --".join(missing)}, expected a WORKDIR for each, or --from TALKER'
+    )
 
   from gmtalker_jax.inference import bundling, talker
 

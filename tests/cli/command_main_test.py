@@ -41,10 +41,12 @@ def test_every_subcommand_teaches(name, capsys):
     (['speak', '--audio', 'nope.wav', '--out', 'talk.avi'], 'ends in .mp4'),
     (['speak', '--audio', 'nope.wav', '--emotion', 'hapy'], "did you mean 'happy'"),
     (['speak', '--audio', 'nope.wav'], 'nope.wav'),
-    (['bundle', '--expression', 'x'], '--motion'),
+    (['bundle', '--expression', 'x', '--out', 'y'], '--motion, --portrait'),
     (['evaluate', '--records', 'nope', '--talker', 'nope'], 'nope'),
     (['corpus', '--out', 'x', '--people', '0'], '>= 1'),
     (['prepare', 'meat', 'src', '--out', 'x'], 'meat'),
+    (['sweep', 'nope.py', '--out', 'x'], 'expected a file of a sweep'),
+    (['table', 'nope'], 'of a `gmtalker sweep`'),
     (['demo', '--preset', 'huge'], 'huge'),
   ],
 )

@@ -44,15 +44,20 @@ GROUPS = ('skin', 'left eye', 'right eye', 'upper teeth', 'lower teeth', 'tongue
 def blendshapes(coefficients: Coefficients) -> jax.Array:
   """Puts the blinks (motion) back among the expression: [..., 50], [..., 12] -> [..., 52].
 
+  In the layout 'bfm' ([..., 64], [..., 6]) the expression is all there is.
+
   Raises:
-    InputError: the coefficients are not in the layout 'arkit'.
+    InputError: the coefficients are in neither layout.
   """
   expression, motion = coefficients.expression, coefficients.motion
+  bfm = schema.LAYOUTS['bfm']
+  if (expression.shape[-1], motion.shape[-1]) == (len(bfm.expression), len(bfm.motion)):
+    return expression
   expected = len(schema.EXPRESSION_NAMES), len(schema.MOTION_NAMES)
   if (expression.shape[-1], motion.shape[-1]) != expected:
     raise InputError(
       f'got {expression.shape[-1]} expression and {motion.shape[-1]} motion coefficients, expected '
-      f"{expected[0]} and {expected[1]}, use the layout 'arkit'"
+      f"{expected[0]} and {expected[1]}, use the layout 'arkit' (or 'bfm')"
     )
   at = schema.BLINKS[0]
   parts = expression[..., :at], motion[..., schema.BLINK], expression[..., at:]
@@ -123,7 +128,9 @@ def _displace(base: jax.Array, weights: jax.Array, directions: jax.Array) -> jax
 
 
 def _turn_eyes(head: Head, neutral: jax.Array, moved: jax.Array, gaze: jax.Array) -> jax.Array:
-  """Replaces the eyeballs of `moved` by those of `neutral`, turned by `gaze`."""
+  """Replaces the eyeballs of `moved` by those of `neutral`, turned by `gaze`; BFM has none."""
+  if not head.eye_vertices.shape[1]:
+    return moved
   eyes = neutral[..., head.eye_vertices, :]  # [..., 2, E, 3]
   drift = eyes.mean(-2) - head.mean[head.eye_vertices].mean(-2)[(None,) * (eyes.ndim - 3)]
   centre = drift + jnp.broadcast_to(head.eye_centre, drift.shape)

@@ -26,15 +26,15 @@ class Head:
 
   mean: jax.Array  # [V, 3]
   identity: jax.Array  # [I, V, 3] one standard deviation per direction
-  expression: jax.Array  # [52, V, 3] in the order of schema.BLENDSHAPES, zero on the eyeballs
+  expression: jax.Array  # [52, V, 3] in the order of schema.BLENDSHAPES, 0 on eyeballs; BFM: [64]
   triangles: jax.Array  # [F, 3] int32, counter-clockwise from outside
   triangle_group: jax.Array  # [F] int8, see GROUPS
   uv: jax.Array  # [V, 2] texture coordinates, see chart.py
   skin: jax.Array  # [V] 0..1, how far a texture covers it
   albedo: jax.Array  # [V, 3] linear reflectance 0..1; the iris is painted in render.py
   eye_centre: jax.Array  # [2, 3] left, right: pivots of the mean head
-  eye_vertices: jax.Array  # [2, E] int32 vertices of the left and the right eyeball
-  landmark_triangle: jax.Array  # [478] int32, the MediaPipe face mesh and its irises
+  eye_vertices: jax.Array  # [2, E] int32 vertices of the left and the right eyeball; BFM: E = 0
+  landmark_triangle: jax.Array  # [478] int32, the MediaPipe face mesh and its irises; BFM: [68]
   landmark_barycentric: jax.Array  # [478, 3]
 
 

@@ -59,9 +59,10 @@ def render(
 def posed(head: Head, identity: jax.Array, coefficients: Coefficients) -> jax.Array:
   """Vertices [..., V, 3] in camera axes: expression and gaze, then the pose of the head."""
   motion = coefficients.motion
-  shape = morphable.vertices(
-    head, identity, morphable.blendshapes(coefficients), motion[..., schema.GAZE]
-  )
+  gaze = motion[..., schema.GAZE]
+  if not gaze.shape[-1]:  # the layout 'bfm' has none
+    gaze = jnp.zeros((*motion.shape[:-1], 4))
+  shape = morphable.vertices(head, identity, morphable.blendshapes(coefficients), gaze)
   return morphable.move(shape, motion[..., schema.ROTATION], motion[..., schema.TRANSLATION])
 
 
@@ -113,8 +114,9 @@ def personal(head: Head, person: Person) -> Head:
   """Returns the head of one person, without identity directions: for many frames of it."""
   identity = jnp.asarray(person.identity)
   mean = head.mean + jnp.tensordot(identity, head.identity, 1, precision=morphable.PRECISION)
-  drift = (mean - head.mean)[head.eye_vertices].mean(1)
-  pivots = head.eye_centre + drift
+  pivots = head.eye_centre
+  if head.eye_vertices.shape[1]:
+    pivots = pivots + (mean - head.mean)[head.eye_vertices].mean(1)
   return dataclasses.replace(head, mean=mean, eye_centre=pivots, identity=head.identity[:0])
 
 

@@ -13,6 +13,9 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data.schema import SAMPLE_RATE
 from gmtalker_jax.io import files, media
 
+# PyAV reads beyond the memory of a frame that has more planes than this (18.1: a crash).
+_MOST_CHANNELS = 8
+
 
 def read(path: str | os.PathLike, rate: int = SAMPLE_RATE) -> np.ndarray:
   """Reads the sound of any audio or video file as float32 [S] mono in -1..1 at `rate`.
@@ -25,10 +28,12 @@ def read(path: str | os.PathLike, rate: int = SAMPLE_RATE) -> np.ndarray:
   """
   with media.opened(path, 'audio') as container:
     track = container.streams.audio[0]
-    rate_in, expected = track.rate, _expected_samples(container, track)
     try:
+      if track.layout.nb_channels > _MOST_CHANNELS:
+        raise ValueError(f'{track.layout.nb_channels} channels, not {_MOST_CHANNELS} at most')
+      rate_in, expected = track.rate, _expected_samples(container, track)
       lead, wave = _decode(container, track)
-    except ValueError as error:  # a layout that there is not
+    except (AttributeError, ValueError) as error:  # a codec, or a layout, that there is not
       raise InputError(
         f'got {path} whose sound cannot be decoded ({error}); copy it again'
       ) from None

@@ -10,12 +10,14 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import soundfile
 import tiny_talker
 import torch
 
 from gmtalker_jax.cli.main import main
 from gmtalker_jax.data import schema
 from gmtalker_jax.export import exporting, graphs
+from gmtalker_jax.export.gmtalker_torch import media as twin_media
 from gmtalker_jax.export.gmtalker_torch.talker import Talker as Twin
 from gmtalker_jax.inference import bundling, speak, timeline
 from gmtalker_jax.inference import talker as talkers
@@ -171,6 +173,15 @@ def test_an_output_that_holds_something_else_is_left_alone(folder, capsys):
   assert main(words) == 2
   assert 'choose another --out' in capsys.readouterr().err
   assert (folder / 'diary' / 'diary.txt').read_text() == 'mine'
+
+
+@pytest.mark.parametrize('rate', [8_000, 44_100, 48_000, 47_999])
+def test_sound_of_any_rate_is_brought_to_16_kHz(rate, tmp_path):
+  tone = lambda hz: 0.5 * np.sin(2 * np.pi * 440 * np.arange(hz) / hz)  # noqa: E731
+  soundfile.write(tmp_path / 'f.wav', tone(rate), rate, subtype='PCM_24')
+  made = twin_media.read_wav(tmp_path / 'f.wav')
+  assert len(made) == 16_000
+  np.testing.assert_allclose(made[200:-200], tone(16_000)[200:-200], atol=2e-3)
 
 
 @pytest.mark.parametrize('name', ['motion_flow'])  # the others take a minute: see below

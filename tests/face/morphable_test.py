@@ -141,7 +141,9 @@ def test_wrong_sizes_are_told_apart(head):
   with pytest.raises(InputError, match='got 50 blendshape weights, expected 52'):
     morphable.vertices(head, jnp.zeros(80), jnp.zeros(50), jnp.zeros(4))
   with pytest.raises(InputError, match="layout 'arkit'"):
-    morphable.blendshapes(Coefficients(jnp.zeros(64), jnp.zeros(6)))
+    morphable.blendshapes(Coefficients(jnp.zeros(64), jnp.zeros(12)))
+  bfm = Coefficients(jnp.ones(64), jnp.zeros(6))
+  np.testing.assert_array_equal(morphable.blendshapes(bfm), jnp.ones(64))
 
 
 def test_projection_identities():

@@ -228,6 +228,9 @@ HOSTILE = {
   'safetensors, header of 2^62': lambda: struct.pack('<Q', 1 << 62) + b'{}',
   'safetensors, 2^50 numbers': lambda: _claims(f'[{1 << 50}]'),
   'wav of 4 GB': lambda: _wav()[:40] + b'\xff\xff\xff\xff',
+  'wav of 200 channels': lambda: (
+    _wav()[:22] + b'\xc8\0' + _wav()[24:32] + b'\x90\x01' + _wav()[34:]
+  ),
   'picture of 2^31 pixels': lambda: (
     b'\x89PNG\r\n\x1a\n' + b'\0\0\0\rIHDR\x7f\xff\xff\xff\x7f\xff\xff\xff'
   ),

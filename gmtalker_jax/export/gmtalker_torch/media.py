@@ -8,8 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from .speech import RATE
 
@@ -47,13 +45,22 @@ def resample(sound: np.ndarray, rate: int) -> np.ndarray:
   up, down = ratio.numerator, ratio.denominator
   cutoff = 0.97 * min(1.0, up / down)
   reach = int(24 / cutoff) + 1
-  phase = np.arange(up)[:, None] * down / up  # where each of `up` outputs lies among the inputs
-  at = np.arange(-reach, reach + down + 1)[None] - phase
-  taps = cutoff * np.sinc(cutoff * at) * np.cos(np.pi * np.clip(at / reach, -1, 1) / 2) ** 2
-  padded = functional.pad(torch.from_numpy(sound)[None, None], (reach, reach + down))
-  kernel = torch.from_numpy(taps.astype(np.float32))[:, None]
-  made = functional.conv1d(padded, kernel, stride=down)[0].T.flatten()
-  return made[: -(-len(sound) * up // down)].numpy()
+  near = np.arange(-reach, reach + 1)
+
+  def taps(phase: np.ndarray) -> np.ndarray:
+    at = near[None] - phase[:, None] / up
+    window = np.cos(np.pi * np.clip(at / reach, -1, 1) / 2) ** 2
+    return (cutoff * np.sinc(cutoff * at) * window).astype(np.float32)
+
+  known = taps(np.arange(up)) if up <= 512 else None  # usual rates have few phases
+  windows = np.lib.stride_tricks.sliding_window_view(np.pad(sound, (reach, reach)), len(near))
+  made = np.empty(-(-len(sound) * up // down), np.float32)
+  for start in range(0, len(made), 4096):
+    place = np.arange(start, min(start + 4096, len(made))) * down
+    whole, phase = place // up, place % up
+    filters = taps(phase) if known is None else known[phase]
+    made[start : start + 4096] = np.einsum('nk,nk->n', windows[whole], filters)
+  return made
 
 
 def write(out: str | Path, frames: Iterable[np.ndarray], sound: np.ndarray) -> int:

@@ -216,6 +216,10 @@ def _escaping() -> bytes:
   return out.getvalue()
 
 
+def _many_channels(data: bytes) -> bytes:
+  return data[:22] + b'\xc8\0' + data[24:32] + b'\x90\x01' + data[34:]
+
+
 HOSTILE = {
   'empty': lambda: b'',
   'pickle that runs': lambda: pickle.dumps({'w': Evil()}),
@@ -249,7 +253,10 @@ def test_a_hostile_file_is_one_line_in_every_reader(kind, tmp_path, monkeypatch)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # A pickle of one number, and a folder of nothing, are whole files that hold no weights.
-    assert said or name in ('torch', 'lpips.ckpt', 'person.json'), (name, kind)
+    whole = {'torch', 'lpips.ckpt', 'person.json'}
+    if kind == 'wav of 200 channels':  # which Python's own reader takes
+      whole.add('wav of the twin')
+    assert said or name in whole, (name, kind)
     assert peak < MOST, (name, kind, peak)
   assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
   assert not (tmp_path.parent / 'was_here').exists()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmtalker_jax.cli import course, person_plan
+from gmtalker_jax.cli import course, person_steps
 from gmtalker_jax.cli.course import Step
 from gmtalker_jax.inference import bundling, talker
 from gmtalker_jax.io import files
@@ -57,15 +57,15 @@ class Plan(NamedTuple):
 
   videos: Sequence[str]
   out: Path
-  preset: person_plan.Preset
-  origin: person_plan.Origin
+  preset: person_steps.Preset
+  origin: person_steps.Origin
   steps: int
   begin: str  # a talker, or ''
 
 
 def shared(plan: Plan) -> list[Step]:
   """Records and the first two stages, as `gmtalker person` begins."""
-  steps = person_plan.steps(plan.videos, plan.out, plan.preset, plan.origin, 'person')[:4]
+  steps = person_steps.steps(plan.videos, plan.out, plan.preset, plan.origin, 'person')[:4]
   prepare = steps[0].arguments
   at = prepare.index(str(plan.out / 'records'))
 
@@ -135,8 +135,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
   who = talker.load('builtin')
   models = {name: bundling.hyperparameters(getattr(who, name).module) for name in STAGES}
-  origin = person_plan.Origin('builtin', models, who.speech_encoder)
-  preset = person_plan.PRESETS[args.preset]
+  origin = person_steps.Origin('builtin', models, who.speech_encoder)
+  preset = person_steps.PRESETS[args.preset]
   plan = Plan(args.videos, args.out, preset, origin, args.steps, args.begin)
   args.out.mkdir(parents=True, exist_ok=True)
   steps, done = shared(plan), {}

@@ -12,7 +12,7 @@ examples:
 from collections.abc import Sequence
 from pathlib import Path
 
-from gmtalker_jax.cli import arguments, course, extras, plan
+from gmtalker_jax.cli import arguments, course, demo_steps, extras
 
 
 def main(argv: Sequence[str]) -> int:
@@ -20,11 +20,11 @@ def main(argv: Sequence[str]) -> int:
   parser = arguments.Parser('demo', __doc__)
   add = parser.add_argument
   add('--out', default='demo', metavar='DIR', help='everything goes there (default demo)')
-  add('--preset', choices=tuple(plan.PRESETS), default='demo')
+  add('--preset', choices=tuple(demo_steps.PRESETS), default='demo')
   add('--dry-run', action='store_true', help='print the commands and stop')
   args = parser.read(argv)
   out = Path(args.out)
-  steps = plan.steps(out, plan.PRESETS[args.preset], _has_builtin())
+  steps = demo_steps.steps(out, demo_steps.PRESETS[args.preset], _has_builtin())
   if args.dry_run:
     print('\n'.join(step.command for step in steps))
     return 0

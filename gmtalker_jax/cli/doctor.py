@@ -119,5 +119,6 @@ _OPTIONAL: dict[str, tuple[str, Callable[[], str]]] = {
   'corpus': ('corpus', _voice),
   'report': ('demo', lambda: 'evaluation, plots and pages'),
   'tensorboard': ('train', lambda: 'event files of a training'),
+  'plan': ('plan', lambda: 'the compiler for TPUs that are not here'),
   'torch': ('export', lambda: 'talkers to PyTorch and back'),
 }

@@ -11,6 +11,7 @@ EXTRAS = {
   'report': ('dm_pix', 'jinja2', 'matplotlib', 'sklearn'),
   'sweep': ('submitit',),
   'tensorboard': ('tensorboardX',),
+  'plan': ('libtpu',),
   'torch': ('onnx', 'onnxscript', 'torch'),
 }
 

@@ -19,7 +19,7 @@ Film only people who agree to it.
 from collections.abc import Sequence
 from pathlib import Path
 
-from gmtalker_jax.cli import arguments, course, extras, person_plan
+from gmtalker_jax.cli import arguments, course, extras, person_steps
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
   add = parser.add_argument
   add('videos', metavar='VIDEO', nargs='+', help='files, or a folder of them')
   add('--out', required=True, metavar='DIR', help='everything goes there')
-  add('--preset', choices=tuple(person_plan.PRESETS), default='quick')
+  add('--preset', choices=tuple(person_steps.PRESETS), default='quick')
   add('--from', dest='origin', default='builtin', metavar='TALKER', help='begin with its weights')
   add('--name', default='', help='of the person (default: that of the first video)')
   add('--emotions', default='', metavar='CSV', help='emotions of the videos, where known')
@@ -41,9 +41,9 @@ def main(argv: Sequence[str]) -> int:
 
   who = talker.load(args.origin)
   models = {name: bundling.hyperparameters(getattr(who, name).module) for name in STAGES}
-  origin = person_plan.Origin(args.origin, models, who.speech_encoder)
-  preset, out = person_plan.PRESETS[args.preset], Path(args.out)
-  steps = person_plan.steps(args.videos, out, preset, origin, args.name, args.emotions)
+  origin = person_steps.Origin(args.origin, models, who.speech_encoder)
+  preset, out = person_steps.PRESETS[args.preset], Path(args.out)
+  steps = person_steps.steps(args.videos, out, preset, origin, args.name, args.emotions)
   if args.dry_run:
     print('\n'.join(step.command for step in steps))
     return 0

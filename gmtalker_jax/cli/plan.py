@@ -1,110 +1,163 @@
-"""The steps of the demo: which commands, in which order, with which numbers."""
+"""Plan a training for a pod that is not here: its step is compiled for that pod, and not run.
 
+examples:
+  gmtalker plan --config=configs/portrait.py --topology=v5e:2x2,v5e:16x16 --per-chip 4
+  gmtalker plan --config=configs/expression.py --topology=v5p:4x4x4 --config.fsdp=True
+  gmtalker plan --config=configs/motion.py \\
+    --topology=gpu:8,memory=80e9,flops=989e12,bandwidth=3.35e12,link=450e9
+
+TPUs (v5e, v5p, v6e) need the extra `plan`, which brings their compiler. A GPU is given by its
+numbers, and the CPU's compiler stands in: take its memory and its bytes as estimates.
+"""
+
+import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from gmtalker_jax.cli.course import Step
+from gmtalker_jax.cli import arguments, extras, train
 
-STAR = 'W001'  # the first invented person, see data_pipelines/procedural/people.py
-TEXT = (
-  'Hello. I am not a real person, and nobody ever filmed me. Every word that you hear and '
-  'every picture that you see was made on this computer, a few minutes ago. '
-  'Tell me how to feel, and watch my face.'
-)
-SENTENCE = 'I never thought that this could happen to me.'
-TRACK = '0:neutral 3:happy 6:surprised 9:angry 12:sad'
+_GB = 1e9
 
 
-class Preset(NamedTuple):
-  """How large a demo is."""
+def main(argv: Sequence[str]) -> int:
+  """Runs `gmtalker plan`; 1 if the step does not fit somewhere."""
+  parser = arguments.Parser('plan', __doc__ or '')
+  add = parser.add_argument
+  add('--topology', required=True, help='one, or several TPUs with commas')
+  add('--per-chip', type=arguments.count, help='examples (config.data.batch_size over all chips)')
+  add('--encoder', default='', help='of speech (the built-in one)')
+  add('--subjects', type=arguments.count, default=64, help='training people')
+  add('--latent-dim', type=arguments.count, default=256, help='of z_gm, for the portrait')
+  add('--quick', action='store_true', help='do not look for the largest batch')
+  add('--price', type=arguments.not_negative, help='of one chip for one hour')
+  add('--json', help='a file for the numbers')
+  args, rest = parser.parse_known_args(argv)
+  config, _ = train.read_flags([*rest, '--workdir=.'])
+  names = [args.topology] if args.topology.startswith('gpu') else args.topology.split(',')
+  _begin(names)
+  columns = [_numbers(config, name, args) for name in names]
+  _print(columns)
+  if args.json:
+    Path(args.json).write_text(json.dumps(columns, indent=1) + '\n')
+  return int(not all(column['fits'] for column in columns))
 
-  variant: str  # of the three configs
-  corpus: str  # arguments of `gmtalker corpus`
-  clips: int  # held-out clips that are measured
-  seeds: int
+
+def _begin(names: Sequence[str]) -> None:
+  """Checks the names and, before JAX starts, keeps it from real devices."""
+  from gmtalker_jax.core import topology
+
+  count = max(topology.parse(name)[2] for name in names)
+  if not names[0].startswith('gpu'):
+    extras.require('plan', 'plan')
+  os.environ['JAX_PLATFORMS'] = 'cpu'
+  if names[0].startswith('gpu'):  # the CPU stands in, once for each
+    flags = os.environ.get('XLA_FLAGS', '')
+    os.environ['XLA_FLAGS'] = f'{flags} --xla_force_host_platform_device_count={count}'
+  # libtpu asks the network and the machine what it runs on, and locks a device; there is none.
+  os.environ.setdefault('TPU_SKIP_MDS_QUERY', '1')
+  os.environ.setdefault('TPU_ACCELERATOR_TYPE', 'v5litepod-4')
+  os.environ.setdefault('TPU_WORKER_HOSTNAMES', 'localhost')
+  os.environ.setdefault('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
+  os.environ.setdefault('TPU_MIN_LOG_LEVEL', '3')
 
 
-PRESETS = {
-  'demo': Preset(
-    'demo',
-    '--people 3 --sentences 1 --portrait-sentences 1 --test-sentences 1 '
-    '--stage-people 4 --stage-clips 10 --size 128 --video-size 32',
-    48,
-    10,
+def _numbers(config: Any, name: str, args: Any) -> dict[str, Any]:
+  """All that is known of one topology, in bytes, flops and seconds of one chip."""
+  from gmtalker_jax import speech
+  from gmtalker_jax.core import topology
+  from gmtalker_jax.data import schema
+  from gmtalker_jax.train import plan as plans
+
+  sizes = {
+    'speech_dim': speech.dimension(args.encoder or speech.DEFAULT),
+    'expression_dim': len(schema.EXPRESSION_NAMES),
+    'motion_dim': len(schema.MOTION_NAMES),
+    'subjects': args.subjects,
+    'latent_dim': args.latent_dim,
+  }
+  place = topology.find(name)
+  try:
+    found = plans.make(config, place, sizes, args.per_chip or 0)
+  except plans.TooLarge as needed:
+    return {'topology': name, 'fits': False, 'reason': str(needed)}
+  step = max(found.seconds.values())
+  hours = config.steps * step * found.chips / 3600
+  return {
+    'stage': found.stage,
+    'topology': name,
+    'chips': found.chips,
+    'examples per chip': found.batch,
+    'examples per chip, at most': None
+    if args.quick
+    else plans.largest(config, place, sizes, found),
+    'parameter bytes': found.params,
+    'optimizer bytes': found.optimizer,
+    'average bytes': found.average,
+    'memory bytes': found.memory,
+    'headroom bytes': found.headroom,
+    'flops': found.flops,
+    'memory traffic bytes': found.read,
+    'collectives': found.collectives,
+    'interconnect bytes': found.sent,
+    'roofline seconds': found.seconds,
+    'step seconds, at least': step,
+    'compile seconds': found.compile_seconds,
+    'steps': config.steps,
+    'chip-hours, at least': hours,
+    'cost, at least': None if args.price is None else hours * args.price,
+    'fits': found.headroom >= 0,
+    'exact': place.exact,
+  }
+
+
+def _print(columns: Sequence[dict[str, Any]]) -> None:
+  rows = [['', *(column['topology'] for column in columns)]]
+  for label, text in _ROWS.items():
+    cells = ['-' if 'reason' in column else text(column) for column in columns]
+    if any(cells):
+      rows.append([label, *cells])
+  fits = ['yes' if c['fits'] else f'no: {c.get("reason", "see headroom")}' for c in columns]
+  rows.append(['fits', *fits])
+  widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+  for number, row in enumerate(rows):
+    print(
+      '| ' + ' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + ' |'
+    )
+    if not number:
+      print('|' + '|'.join('-' * (width + 2) for width in widths) + '|')
+  if not all(column.get('exact', True) for column in columns):
+    print('The CPU compiler stood in: memory and bytes are estimates.')
+
+
+def _limits(column: dict[str, Any]) -> str:
+  name, _ = max(column['roofline seconds'].items(), key=lambda item: item[1])
+  each = ' / '.join(f'{1e3 * s:.3g}' for s in column['roofline seconds'].values())
+  return f'{each} ({name})'
+
+
+def _collectives(column: dict[str, Any]) -> str:
+  return ', '.join(f'{n} {kind}' for kind, n in column['collectives'].items()) or 'none'
+
+
+_ROWS = {
+  'chips': lambda c: str(c['chips']),
+  'examples per chip': lambda c: str(c['examples per chip']),
+  'examples per chip that fit': lambda c: str(c['examples per chip, at most'] or ''),
+  'parameters, optimizer, average [GB/chip]': lambda c: ' + '.join(
+    f'{c[name] / _GB:.3f}' for name in ('parameter bytes', 'optimizer bytes', 'average bytes')
   ),
-  'smoke': Preset(
-    'smoke',
-    '--people 1 --sentences 1 --portrait-sentences 1 --test-sentences 1 '
-    '--stage-people 1 --stage-clips 8 --size 64 --video-size 64',
-    8,
-    3,
+  'memory at the peak [GB/chip]': lambda c: f'{c["memory bytes"] / _GB:.2f}',
+  'headroom [GB/chip]': lambda c: f'{c["headroom bytes"] / _GB:.2f}',
+  'Gflop per chip and step': lambda c: f'{c["flops"] / 1e9:.1f}',
+  'collectives': _collectives,
+  'interconnect [MB/chip]': lambda c: f'{c["interconnect bytes"] / 1e6:.1f}',
+  'compute / memory / interconnect [ms]': _limits,
+  'step [ms], at least': lambda c: f'{1e3 * c["step seconds, at least"]:.3g}',
+  'compiler [s]': lambda c: f'{c["compile seconds"]:.0f}',
+  'chip-hours of the run, at least': lambda c: f'{c["chip-hours, at least"]:.3g}',
+  'cost of the run, at least': lambda c: (
+    '' if c['cost, at least'] is None else f'{c["cost, at least"]:.3g}'
   ),
 }
-
-
-def steps(out: Path, preset: Preset, builtin: bool) -> list[Step]:
-  """All commands of a demo in `out`; `builtin`: the shipped talker is there to be shown."""
-  at = lambda name: str(out / name)  # noqa: E731
-
-  def step(name: str, *arguments: str) -> Step:
-    return Step(name, arguments)
-
-  def train(stage: str, records: str, *more: str) -> Step:
-    config = f'--config=configs/{stage}.py:{preset.variant}'
-    data = f'--config.data.records={at(records)}'
-    return step(f'train {stage}', 'train', config, f'--workdir={at(f"runs/{stage}")}', data, *more)
-
-  def speak(name: str, sound: str, *more: str) -> Step:
-    where = ('--audio', at(sound), '--out', at(f'{name}.mp4'))
-    return step(f'speak: {name}', 'speak', '--talker', at('talker'), *where, *more)
-
-  found = [
-    step('corpus', 'corpus', '--out', at('corpus'), *preset.corpus.split()),
-    step(
-      'records with emotions', 'prepare', 'procedural', at('corpus/mead'),
-      '--out', at('records/mead'), '--frames', STAR, '--size', _size(preset), '--overwrite',
-    ),
-    step(
-      'records of moving heads', 'prepare', 'procedural', at('corpus/lrs3'),
-      '--out', at('records/lrs3'), '--overwrite',
-    ),
-    train('expression', 'records/mead'),
-    train('motion', 'records/lrs3'),
-    train(
-      'portrait', 'records/mead', f'--config.data.subject={STAR}',
-      f'--config.data.expression_workdir={at("runs/expression")}',
-    ),
-    step(
-      'bundle', 'bundle', '--expression', at('runs/expression'), '--motion', at('runs/motion'),
-      '--portrait', at('runs/portrait'), '--out', at('talker'),
-    ),
-    step(
-      'evaluate', 'evaluate', '--talker', at('talker'), '--records', at('records/mead'),
-      '--motion-records', at('records/lrs3'), '--portrait-records', at('records/mead'),
-      '--clips', str(preset.clips), '--seeds', str(preset.seeds), '--out', at('metrics.json'),
-    ),
-    step('a voice', 'voice', '--text', TEXT, '--out', at('voice.wav')),
-    step('a sentence', 'voice', '--text', SENTENCE, '--out', at('sentence.wav')),
-    speak('talk', 'voice.wav', '--emotion', 'happy', '--intensity', '0.8'),
-    speak('emotions', 'sentence.wav', '--grid', 'emotions'),
-    speak('moving', 'voice.wav', '--emotion', TRACK, '--coefficients', at('moving.npz')),
-    speak('seeds', 'sentence.wav', '--grid', 'seeds', '--coefficients', at('seeds.npz')),
-  ]  # fmt: skip
-  if builtin:
-    found += [
-      step(
-        'speak: the shipped talker', 'speak', '--talker', 'builtin', '--audio', at('sentence.wav'),
-        '--grid', 'emotions', '--out', at('builtin.mp4'),
-      ),
-      step(
-        'evaluate the shipped talker', 'evaluate', '--talker', 'builtin', '--records',
-        at('records/mead'), '--clips', '16', '--out', at('builtin/metrics.json'),
-      ),
-    ]  # fmt: skip
-  return found
-
-
-def _size(preset: Preset) -> str:
-  """The --size of the preset's corpus."""
-  words = preset.corpus.split()
-  return words[words.index('--size') + 1]

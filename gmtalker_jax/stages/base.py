@@ -64,7 +64,8 @@ class Spec(NamedTuple):
   generator: type[nn.Module]  # the network that is served; config.model has its fields
   objective: type  # a dataclass: config.loss has its fields
   sizes: tuple[str, ...]  # fields of the generator that the data dictate, not the config
-  blank: Callable[[Any], Any]  # generator -> a batch of zeros that it takes, B = 1
+  # generator -> a batch of zeros that it takes, B = 1; of clips, (generator, frames) too
+  blank: Callable[..., Any]
   inputs: Callable[..., tuple]  # (generator, batch) -> the arguments of its `__call__`
   make: Callable[..., Stage]  # (model, loss, optimizers, ema_decay, **assets) -> Stage
   curves: tuple[tuple[str, ...], ...]  # what a report plots: one row of metrics per plot

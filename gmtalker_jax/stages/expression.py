@@ -98,12 +98,13 @@ def make(
   )
 
 
-def blank(generator: ExpressionGenerator) -> ExpressionBatch:
-  """A batch of one clip of two frames that holds nothing."""
+def blank(generator: ExpressionGenerator, frames: int = 2) -> ExpressionBatch:
+  """A batch of one clip of so many frames that holds nothing."""
   emotion = jnp.full((1, generator.emotions), 1 / generator.emotions)
   return ExpressionBatch(
-    jnp.zeros((1, 2, generator.expression_dim)), jnp.zeros((1, 4, generator.speech_dim)),
-    emotion, jnp.zeros(1), jnp.zeros(1, jnp.int32), jnp.ones((1, 2)),
+    jnp.zeros((1, frames, generator.expression_dim)),
+    jnp.zeros((1, 2 * frames, generator.speech_dim)),
+    emotion, jnp.zeros(1), jnp.zeros(1, jnp.int32), jnp.ones((1, frames)),
   )  # fmt: skip
 
 

@@ -68,9 +68,9 @@ def make(
   )
 
 
-def blank(generator: MotionGenerator) -> MotionBatch:
-  """A batch of one clip of two latents that holds nothing."""
-  frames = 2 * generator.stride
+def blank(generator: MotionGenerator, frames: int = 0) -> MotionBatch:
+  """A batch of one clip of so many frames, by default two latents, that holds nothing."""
+  frames = frames or 2 * generator.stride
   return MotionBatch(
     jnp.zeros((1, frames, generator.motion_dim)),
     jnp.zeros((1, 2 * frames, generator.speech_dim)),

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gmtalker_jax.cli import course, plan
+from gmtalker_jax.cli import course, demo_steps
 from gmtalker_jax.cli.main import main
 
 
@@ -37,7 +37,7 @@ def test_the_plan_names_only_commands_that_exist_and_files_that_were_made(tmp_pa
   from gmtalker_jax.cli.main import COMMANDS
 
   made = ''
-  for step in plan.steps(tmp_path, plan.PRESETS['demo'], builtin=True):
+  for step in demo_steps.steps(tmp_path, demo_steps.PRESETS['demo'], builtin=True):
     assert step.arguments[0] in COMMANDS
     for option in ('--audio', '--talker', '--expression'):
       if option in step.arguments:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from gmtalker_jax.cli import course, person_plan, train
+from gmtalker_jax.cli import course, person_steps, train
 from gmtalker_jax.cli.main import COMMANDS, main
 from gmtalker_jax.evaluation import person_page
 from gmtalker_jax.inference import bundling, talker
@@ -20,11 +20,11 @@ def models():
   return {name: bundling.hyperparameters(getattr(who, name).module) for name in STAGES}
 
 
-@pytest.mark.parametrize('preset', person_plan.PRESETS)
+@pytest.mark.parametrize('preset', person_steps.PRESETS)
 def test_every_preset_is_commands_that_exist_with_configs_that_are_read(preset, models, tmp_path):
-  origin = person_plan.Origin('builtin', models, 'logmel')
-  steps = person_plan.steps(
-    ['me.mp4'], tmp_path, person_plan.PRESETS[preset], origin, 'Ann', 'labels.csv'
+  origin = person_steps.Origin('builtin', models, 'logmel')
+  steps = person_steps.steps(
+    ['me.mp4'], tmp_path, person_steps.PRESETS[preset], origin, 'Ann', 'labels.csv'
   )
   assert all(step.arguments[0] in COMMANDS for step in steps)
   made = ' '.join(step.command for step in steps)
@@ -39,7 +39,7 @@ def test_every_preset_is_commands_that_exist_with_configs_that_are_read(preset, 
       assert {k: settings.model[k] for k in same} == same
   assert '--name Ann --emotions labels.csv' in made
   assert (
-    person_plan.PRESETS[preset].size
+    person_steps.PRESETS[preset].size
     == run.read(train.read_flags(trained[-1])[0]).model['output_size']
   )
 

@@ -28,6 +28,7 @@ def _names(requirements):
     ('espeakng_loader', 'corpus', ['corpus', '--out', 'x']),
     ('espeakng_loader', 'corpus', ['voice', '--text', 'Hello.', '--out', 'x.wav']),
     ('sklearn', 'report', ['evaluate', '--records', 'nope', '--out', 'x.json']),
+    ('libtpu', 'plan', ['plan', '--config=configs/motion.py', '--topology=v5e:2x2']),
     ('matplotlib', 'report', ['demo', '--out', 'x']),
   ],
 )

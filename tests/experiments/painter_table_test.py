@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from experiments import painter
-from gmtalker_jax.cli import person_plan, shipped
+from gmtalker_jax.cli import person_steps, shipped
 
-ORIGIN = person_plan.Origin('builtin', {}, 'logmel')
-PLAN = painter.Plan(['me.mp4'], Path('out'), person_plan.PRESETS['quick'], ORIGIN, 900, 'demo')
+ORIGIN = person_steps.Origin('builtin', {}, 'logmel')
+PLAN = painter.Plan(['me.mp4'], Path('out'), person_steps.PRESETS['quick'], ORIGIN, 900, 'demo')
 
 
 @pytest.mark.parametrize('name', painter.ROWS)

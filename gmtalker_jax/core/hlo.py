@@ -1,0 +1,67 @@
+"""What a compiled program sends between devices, read from its HLO text."""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+KINDS = ('all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all', 'collective-permute')
+_BITS = {'pred': 8, 's4': 4, 'u4': 4, 'bf16': 16, 'f8e4m3fn': 8, 'f8e5m2': 8}
+_CALL = re.compile(rf'= (.+?) ({"|".join(KINDS)})(-start)?\((.*)$', re.MULTILINE)
+_ARRAY = re.compile(r'\b([a-z]+\d*[a-z0-9]*)\[([\d,]*)\]')
+_IOTA_GROUPS = re.compile(r'replica_groups=\[(\d+),(\d+)\]')
+_LISTED_GROUPS = re.compile(r'replica_groups=\{\{([\d,]*)\}')
+
+
+class Collective(NamedTuple):
+  """One instruction that moves data between devices."""
+
+  kind: str  # one of KINDS
+  size: int  # bytes of the result on one device
+  group: int  # devices that take part
+
+  @property
+  def sent(self) -> float:
+    """Bytes that each device sends, by the ring that is optimal for large arrays."""
+    others = self.group - 1
+    shares = {
+      'all-reduce': 2 * others / self.group,
+      'all-gather': others / self.group,
+      'reduce-scatter': float(others),  # of the result, which is one share
+      'all-to-all': others / self.group,
+      'collective-permute': 1.0,
+    }
+    return self.size * shares[self.kind]
+
+
+def collectives(text: str, devices: int) -> list[Collective]:
+  """Every collective of a compiled module, each once: a loop's body is not multiplied.
+
+  Args:
+    text: `compiled.as_text()`.
+    devices: how many the program runs on.
+  """
+  return [c for c in _each(text, devices) if c.group > 1]
+
+
+def _each(text: str, devices: int) -> Iterator[Collective]:
+  for shapes, kind, started, rest in _CALL.findall(text):
+    sizes = [
+      _bytes(dtype, shape) for dtype, shape in _ARRAY.findall(re.sub(r'\{[^}]*\}', '', shapes))
+    ]
+    # A started gather or permute names its operand too: the result is the larger.
+    one = started and kind in ('all-gather', 'collective-permute')
+    yield Collective(kind, max(sizes) if one else sum(sizes), _group(rest, devices))
+
+
+def _group(attributes: str, devices: int) -> int:
+  if found := _IOTA_GROUPS.search(attributes):
+    return int(found[2])
+  if found := _LISTED_GROUPS.search(attributes):
+    return found[1].count(',') + 1
+  return devices  # `replica_groups={}` is all of them; a permute has pairs
+
+
+def _bytes(dtype: str, shape: str) -> int:
+  bits = _BITS.get(dtype) or int(re.sub(r'\D', '', dtype) or 8)
+  return math.prod(int(n) for n in shape.split(',') if n) * bits // 8

@@ -1,0 +1,163 @@
+"""The plan of a pod says what the training itself would: same batch, same bytes."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+import toy_records
+
+from configs import expression, motion, portrait
+from gmtalker_jax.cli.main import main
+from gmtalker_jax.core import sharding, topology
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import batches
+from gmtalker_jax.stages import STAGES as STAGE_SPECS
+from gmtalker_jax.train import examples, plan, programs, run
+
+SIZES = {
+  'speech_dim': toy_records.SPEECH_DIM,
+  'expression_dim': 50,
+  'motion_dim': 12,
+  'subjects': 3,
+  'latent_dim': 1,
+}
+GPU = 'gpu:8,memory=1e9,flops=1e12,bandwidth=1e11,link=1e10'
+STAGES = {'expression': expression, 'motion': motion, 'portrait': portrait}
+needs_libtpu = pytest.mark.skipif(
+  importlib.util.find_spec('libtpu') is None, reason='the compiler for TPUs is not installed'
+)
+
+
+def smoke(stage, **changes):
+  config = STAGES[stage].get_config('smoke')
+  if stage == 'portrait':
+    config.model.zgm_injection = 'none'
+  config.update_from_flattened_dict(changes)
+  return config
+
+
+@pytest.fixture(scope='module')
+def records(tmp_path_factory):
+  out = tmp_path_factory.mktemp('records')
+  toy_records.write(out)
+  return str(out)
+
+
+@pytest.mark.parametrize('stage', STAGES)
+def test_its_batch_is_the_batch_of_records(stage, records):
+  settings = run.read(smoke(stage, **{'data.records': records}))
+  found = examples.of(stage).open_examples(settings)
+  real = batches.Batches(found.train, found.example, 8, 0, found.groups)[0]
+  planned = plan.abstract_batch(settings, {**SIZES, **found.sizes}, 8)
+  shape = lambda x: (x.shape, x.dtype)  # noqa: E731
+  assert jax.tree.map(shape, planned) == jax.tree.map(shape, real)
+
+
+@pytest.mark.parametrize('fsdp', [False, True])
+def test_its_bytes_are_those_of_the_live_state(fsdp, monkeypatch):
+  monkeypatch.setattr(sharding, 'SMALLEST', 2**10)  # this network is small
+  settings, mesh = run.read(smoke('motion', fsdp=fsdp)), sharding.make_mesh()
+  spec = STAGE_SPECS['motion']
+  stage = run.make_stage(settings, {**settings.model, **{k: SIZES[k] for k in spec.sizes}})
+  like = programs.abstract_state(stage, plan.abstract_batch(settings, SIZES, 8), 0, mesh, fsdp)
+  live = programs.first_state(stage, plan.abstract_batch(settings, SIZES, 8), 0, like)
+  for planned, real in zip(
+    (like.params, like.opt_state, like.ema), (live.params, live.opt_state, live.ema), strict=True
+  ):
+    assert plan.bytes_per_device(planned) == _on_one_device(real)
+  whole = sum(x.nbytes for x in jax.tree.leaves(live.params))
+  assert (_on_one_device(live.params) < whole) == fsdp
+
+
+def _on_one_device(tree):
+  shards = [x.addressable_shards[0].data for x in jax.tree.leaves(tree)]
+  return sum(shard.nbytes for shard in shards)
+
+
+@needs_libtpu
+def test_a_tpu_that_is_not_here_is_planned(tmp_path):
+  out = tmp_path / 'plan.json'
+  command = [
+    'plan', '--config=configs/motion.py:smoke', '--topology=v5e:2x2', '--quick', '--json', str(out),
+  ]  # fmt: skip
+  done = subprocess.run(
+    [sys.executable, '-m', 'gmtalker_jax.cli.main', *command],
+    cwd=Path(__file__).parents[2], capture_output=True, text=True,
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  (found,) = json.loads(out.read_text())
+  assert found['chips'] == 4
+  assert found['exact']
+  assert found['fits']
+  assert found['flops'] > 0
+  assert found['collectives']['all-reduce'] > 0
+  assert '| fits ' in done.stdout
+
+
+@pytest.mark.prove
+@needs_libtpu
+@pytest.mark.parametrize('stage', STAGES)
+def test_full_size_fits_and_scales(stage, tmp_path):
+  """The flops of a chip stay the same as chips are added, and what it sends stays bounded."""
+  out = tmp_path / 'plan.json'
+  pods = 'v5e:2x2,v5e:4x4,v5e:16x16,v5p:4x4x4,v6e:16x16'
+  command = [f'--config=configs/{stage}.py', f'--topology={pods}', '--per-chip', '4', '--quick']
+  done = subprocess.run(
+    [sys.executable, '-m', 'gmtalker_jax.cli.main', 'plan', *command, '--json', str(out)],
+    cwd=Path(__file__).parents[2], capture_output=True, text=True,
+  )  # fmt: skip
+  assert done.returncode == 0, done.stdout + done.stderr
+  sys.stdout.write(done.stdout)
+  small, middle, large, *_ = found = json.loads(out.read_text())
+  assert all(f['fits'] for f in found)
+  for other in (middle, large):
+    assert other['flops'] == pytest.approx(small['flops'], rel=0.02)
+    # A ring's all-reduce of n chips sends 2 (n - 1) / n of its bytes: 2/1.5 of what four send.
+    assert other['interconnect bytes'] <= 1.4 * small['interconnect bytes']
+
+
+@pytest.mark.parametrize(
+  ('name', 'match'),
+  [
+    ('v5e', 'chips along each side'),
+    ('v5e:16', 'chips along each side'),
+    ('v4e:2x2', 'expected one of v5e, v5p, v6e, gpu'),
+    ('gpu:8', 'expected all numbers'),
+    ('gpu:8,memory=80', 'expected all numbers'),
+  ],
+)
+def test_a_topology_that_is_none_is_one_line(name, match):
+  with pytest.raises(InputError, match=match):
+    topology.parse(name)
+
+
+def test_a_batch_that_does_not_divide_is_one_line(capsys):
+  code = main(
+    ['plan', '--config=configs/motion.py', f'--topology={GPU}', '--config.data.batch_size=9']
+  )
+  assert code == 2
+  assert 'a multiple of the 8 chips' in capsys.readouterr().err
+
+
+def test_the_largest_batch_is_found_between_what_fits_and_what_does_not(monkeypatch):
+  needs = lambda batch: 1_000 + 10 * batch + (50 if batch > 20 else 0)  # noqa: E731
+  asked = []
+
+  def compiled(config, topology, sizes, batch):
+    asked.append(batch)
+    if needs(batch) > 5_000:
+      raise plan.TooLarge('much')
+    return first._replace(batch=batch, memory=needs(batch))
+
+  chip = topology.Chip(1_900, 1, 1, 1)
+  first = plan.Plan('x', 'y', 8, 4, 0, 0, 0, needs(4), 0, 0, {}, 0, 0, chip)
+  monkeypatch.setattr(plan, 'make', compiled)
+  most = plan.largest({}, None, {}, first)
+  assert needs(most) <= 1_900
+  assert needs(most / 0.9) > 1_900
+  assert len(asked) <= 6
+  assert plan.largest({}, None, {}, first._replace(memory=2_000)) == 0

@@ -65,8 +65,9 @@ def from_json(values: Mapping[str, Any]) -> Person:
 
 def _numbers(value: Any, what: str, most_axes: int) -> np.ndarray:
   try:
-    array = np.asarray(value, np.float32)
-  except (TypeError, ValueError):
+    with np.errstate(over='ignore'):  # what is too large becomes infinite, and is refused below
+      array = np.asarray(value, np.float32)
+  except (TypeError, ValueError, OverflowError):
     array = np.zeros(0, np.float32)
   if not 1 <= array.ndim <= most_axes or not array.size or not np.isfinite(array).all():
     raise InputError(f'got {what} {str(value)[:40]}, expected finite numbers; make the file again')

@@ -42,10 +42,13 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
   config.evaluation.every = 5_000  # steps
   config.evaluation.batches = 16  # of the test split; 0 = all
 
-  # A step that gives anything not finite is not applied. Then, in this order:
+  # What a run bears. A step that gives anything not finite is not applied; then, in this order:
   config.faults = config_dict.ConfigDict()
   config.faults.skips = 5  # such steps in a row, before the run goes back to its newest checkpoint
   config.faults.rollbacks = 2  # times that it goes back and leaves those data out; then it stops
+
+  config.faults.bad_share = 1e-3  # of the training clips that may be unreadable; the next is taken
+  config.faults.watchdog_s = 1_800.0  # seconds without a step that end the process; 0 = none
 
   config.model = config_dict.ConfigDict()
   config.loss = config_dict.ConfigDict()

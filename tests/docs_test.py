@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from configs import base
+
 ROOT = Path(__file__).parents[1]
 IGNORED = [line.strip('/') for line in (ROOT / '.gitignore').read_text().split()] + ['.git']
 
@@ -65,7 +67,8 @@ def _names(path: str) -> set[str]:
   """What a file defines: `name`, `Class.name`, and '' for the file itself; nothing if missing."""
   if not (ROOT / path).is_file():
     return set()
-  return {'', *_defined(ast.parse((ROOT / path).read_text()).body)}
+  variants = base.VARIANTS if path.startswith('configs/') else ()
+  return {'', *variants, *_defined(ast.parse((ROOT / path).read_text()).body)}
 
 
 def _defined(body: list[ast.stmt]) -> Iterator[str]:

@@ -25,6 +25,7 @@ COMMANDS = {
   'sweep': 'train and measure every point of a question',
   'table': 'the numbers of a sweep: means, spreads, holes',
   'reenact': 'paint recorded clips anew, beside their photographs',
+  'checkpoint': 'verify, list or prune the checkpoints of a training',
   'doctor': 'check this machine and this installation',
 }
 EXAMPLES = """\
@@ -75,6 +76,10 @@ def _run(name: str, argv: Sequence[str]) -> int:
   except BrokenPipeError:  # `gmtalker ... | head`
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+  except OSError as error:  # a full disk, a folder that may not be written: no fault of the program
+    place = f' {str(error.filename)!r}' if error.filename else ''
+    print(f'gmtalker: {error.strerror or error}{place}', file=sys.stderr)
+    return 1
 
 
 def _refuse(message: str) -> int:

@@ -18,6 +18,7 @@ refused instead). OUT/contact_sheet.jpg
 shows the fitted head over the frames.
 """
 
+import sys
 from collections.abc import Sequence
 
 from gmtalker_jax.cli import arguments, extras, shipped
@@ -53,6 +54,9 @@ def main(argv: Sequence[str]) -> int:
   report = _person(args, encoder) if args.kind == 'person' else _folder(args, encoder)
   print(shipped.module('data_pipelines.report').summary(report))
   print(f'details: {args.out}/report.json and {args.out}/contact_sheet.jpg')
+  if not report['accepted']:
+    print('gmtalker: got no clip that can be used, see the reasons above', file=sys.stderr)
+    return 1
   return 0
 
 

@@ -10,6 +10,10 @@ examples:
                            in yours, `from . import base` is the shipped configs/base.py
   --workdir=DIR            everything is written here; run the same command again to go on
   --config.NAME=VALUE      override, e.g. --config.optimizers.generator.rate=3e-4
+
+exit codes: 0 done; 1 failed (diverged, a full disk); 2 bad input; 75 stopped by SIGTERM or Ctrl-C
+and saved; 76 the same by SIGUSR1; 77 stuck, see config.faults.watchdog_s. After 75, 76 and 77 the
+same command goes on; docs/recovery.md has more.
 """
 
 import os
@@ -36,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     metrics = run.train(config, workdir)
   except termination.Preempted as stopped:
     print(f'gmtalker: {stopped}', file=sys.stderr)
-    return termination.EXIT_PREEMPTED
+    return stopped.exit_code
   except (faults.Diverged, checkpoints.SaveFailed) as error:
     print(f'gmtalker: {error}', file=sys.stderr)
     return 1

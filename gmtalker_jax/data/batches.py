@@ -1,6 +1,7 @@
 """Batch i is a pure function of (seed, i), so the position in the data is one integer."""
 
 import collections
+import logging
 import sys
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -12,6 +13,8 @@ import jax
 import numpy as np
 
 from gmtalker_jax.core.errors import InputError
+
+_logger = logging.getLogger(__name__)
 
 # example(item, rng) -> a struct of arrays without the batch axis
 Example = Callable[[Any, np.random.Generator], Any]
@@ -86,6 +89,64 @@ class Batches:
       finally:
         for future in queue:
           future.cancel()
+
+
+class Tolerant:
+  """Items of which some cannot be read: the next one that can is taken, and they are counted."""
+
+  def __init__(self, items: Items, example: Example, share: float):
+    """At most `share` of the items may be bad."""
+    self._items, self._make, self._share = items, example, share
+    self._bad: dict[int, str] = {}
+    self._lock = threading.Lock()
+
+  def __len__(self) -> int:
+    return len(self._items)
+
+  def __getitem__(self, index: int) -> 'Place':
+    return Place(self._items, index)
+
+  def example(self, place: 'Place', rng: np.random.Generator) -> Any:
+    """An example of the item, or of the next one that gives any.
+
+    Raises InputError if more than the share of the items are bad.
+    """
+    for k in range(len(self._items)):
+      index = (place.index + k) % len(self._items)
+      try:
+        return self._make(self._items[index], rng)
+      except Exception as error:  # whatever a damaged record makes a library raise
+        self._count(index, f'{type(error).__name__}: {error}'.splitlines()[0])
+    raise AssertionError('the share of bad items is at most 1')
+
+  def _count(self, index: int, reason: str) -> None:
+    with self._lock:
+      if index not in self._bad:
+        self._bad[index] = reason
+        _logger.warning('training item %d is left out: %s', index, reason)
+      bad, first = len(self._bad), next(iter(self._bad.items()))
+    if bad > self._share * len(self._items):
+      raise InputError(
+        f'got {bad} of {len(self._items)} training items that cannot be used (item {first[0]}: '
+        f'{first[1]}), expected at most a share of {self._share:g} (config.faults.bad_share); '
+        'prepare the records again'
+      )
+
+
+class Place(Mapping):
+  """An item that is read when it is looked at."""
+
+  def __init__(self, items: Items, index: int):
+    self._items, self.index = items, index
+
+  def __getitem__(self, name: str) -> Any:
+    return self._items[self.index][name]
+
+  def __iter__(self):
+    return iter(self._items[self.index])
+
+  def __len__(self) -> int:
+    return len(self._items[self.index])
 
 
 class InOrder:

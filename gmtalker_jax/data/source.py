@@ -103,11 +103,18 @@ class Source:
   def _open(self):
     if self._records is None:
       decoders = {name: _Encoded() for name in _IMAGES}
-      builder = tfds.builder_from_directory(self.directory)
-      self._records = builder.as_data_source(  # its decorator hides `self`
-        self.split,  # ty: ignore[invalid-argument-type]
-        decoders=decoders,  # ty: ignore[invalid-argument-type]
-      )
+      try:
+        builder = tfds.builder_from_directory(self.directory)
+        self._records = builder.as_data_source(  # its decorator hides `self`
+          self.split,  # ty: ignore[invalid-argument-type]
+          decoders=decoders,  # ty: ignore[invalid-argument-type]
+        )
+      except Exception as e:  # TFDS raises whatever its parsers do
+        reason = f'{type(e).__name__}: {e}'.splitlines()[0]
+        raise InputError(
+          f'got unreadable records in {self.directory} ({reason}), expected dataset_info.json and '
+          'features.json as they were written; copy them again or prepare the records again'
+        ) from e
     return self._records
 
 

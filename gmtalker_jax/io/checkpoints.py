@@ -6,8 +6,10 @@ reason and the next older one is used. A step of another model is no damage and 
 """
 
 import contextlib
+import functools
 import logging
 import shutil
+import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
@@ -56,6 +58,7 @@ class Checkpoints:
     self._directory = Path(directory).absolute()
     with _one_line_errors(f'cannot write {self._directory}'):
       self._directory.mkdir(parents=True, exist_ok=True)
+    _hush()
     self._keep, self._keep_every = keep, keep_every
     self._manager: ocp.CheckpointManager | None = None
     self._open_save: Saved | None = None
@@ -123,8 +126,7 @@ class Checkpoints:
     items[digests.ITEM] = digests.Save(arrays, documents)
     self.failure, self._open_save = None, Saved(step, begun, 0.0)
     try:
-      with _quiet():
-        self._open().save(step, args=ocp.args.Composite(**items), force=True)
+      self._open().save(step, args=ocp.args.Composite(**items), force=True)
     except Exception as error:
       self._failed(error)
     else:
@@ -139,8 +141,7 @@ class Checkpoints:
     if saving is None or not (wait or not self._open().is_saving_in_progress()):
       return None
     try:
-      with _quiet():
-        self._open().wait_until_finished()
+      self._open().wait_until_finished()
       if not (self._directory / str(saving.step)).is_dir():
         raise OSError(f'step {saving.step} has no name')
     except Exception as error:
@@ -163,7 +164,7 @@ class Checkpoints:
 
   def _close(self) -> None:
     manager, self._manager = self._manager, None
-    with _quiet(), contextlib.suppress(Exception):  # its threads may have failed, which was said
+    with contextlib.suppress(Exception):  # its threads may have failed, which was said
       if manager is not None:
         manager.close()
 
@@ -221,15 +222,22 @@ class _Kept(checkpoint_managers.PreservationPolicy):
     return [c.step in stay for c in checkpoints]
 
 
-@contextlib.contextmanager
-def _quiet() -> Generator[None, None, None]:
-  """Orbax logs a traceback of what it raises as well; we say it in one line."""
-  logger = logging.getLogger('absl')
-  before, logger.disabled = logger.disabled, True
-  try:
-    yield
-  finally:
-    logger.disabled = before
+@functools.cache
+def _hush() -> None:
+  """Once for the process: we say in one line what failed; a failed save has others in its wake.
+
+  Orbax logs the traceback of what it also raises, tensorstore reports to an event loop that is
+  closed by then (through `sys.excepthook`), and asyncio logs each task that nobody waits for.
+  """
+  logging.getLogger('absl').addFilter(lambda record: 'orbax' not in record.pathname)
+  before = sys.excepthook
+
+  def hook(kind, error, trace):
+    if not (isinstance(error, RuntimeError) and str(error) == 'Event loop is closed'):
+      before(kind, error, trace)
+
+  sys.excepthook = hook
+  logging.getLogger('asyncio').setLevel(logging.CRITICAL)
 
 
 @contextlib.contextmanager

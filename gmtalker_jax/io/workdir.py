@@ -7,6 +7,7 @@ WORKDIR/checkpoints/STEP/  state, inference, data, about, statistics, digests
 WORKDIR/final.json         the metrics at the end
 """
 
+import contextlib
 import json
 import logging
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ import jax
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import statistics as statistics_lib
 from gmtalker_jax.face.person import Person
-from gmtalker_jax.io import files, people, steps
+from gmtalker_jax.io import files, people, steps, writers
 
 CHECKPOINTS = 'checkpoints'
 _logger = logging.getLogger(__name__)
@@ -109,10 +110,22 @@ def read_config(workdir: str | Path) -> dict[str, Any]:
   try:
     return json.loads(path.read_text())['config']
   except (OSError, ValueError, KeyError, TypeError) as error:
+    with contextlib.suppress(Exception):  # every step has it too
+      directory = path.parent / CHECKPOINTS
+      return steps.read_document(directory / str(steps.find(directory)[0]), 'about')['config']
     raise InputError(
       f'got checkpoints in {workdir} without a readable config.json ({type(error).__name__}), '
       'expected both; copy it back from where the run began'
     ) from None
+
+
+def last_known_step(workdir: str | Path) -> int:
+  """The newest step that was in a checkpoint, by the metrics; 0 if they know of none."""
+  with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    return int(json.loads((Path(workdir) / 'final.json').read_text())['step'])
+  rows = writers.read_metrics(workdir)
+  saved = [int(row['step']) for row in rows if 'checkpoint/seconds' in row]
+  return max(saved, default=0)
 
 
 def about_from_json(values: Mapping[str, Any]) -> About:

@@ -1,6 +1,7 @@
 """Metrics on disk: one JSON line per report, and for TensorBoard where that is installed."""
 
 import json
+import logging
 import sys
 import time
 import warnings
@@ -11,6 +12,8 @@ from typing import Any, TextIO
 import jax
 
 from gmtalker_jax.io import files
+
+_logger = logging.getLogger(__name__)
 
 METRICS = 'metrics.jsonl'
 FAULTS = 'faults'  # STEP.json and STEP.npz of steps that were not applied
@@ -42,8 +45,12 @@ class Writer:
     if self._lines is None:
       return
     row = {'step': step, 'time': round(time.time(), 3), **metrics}
-    self._lines.write(json.dumps(row) + '\n')
-    self._lines.flush()
+    try:
+      self._lines.write(json.dumps(row) + '\n')
+      self._lines.flush()
+    except OSError as error:  # a full disk: the run is worth more than its diary
+      _logger.warning('the metrics of step %d are not written: %s', step, error.strerror or error)
+      return
     for name, value in metrics.items() if self._events else ():
       self._events.add_scalar(name, value, step)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gmtalker_jax.core import trees
-from gmtalker_jax.core.bounds import Whole
+from gmtalker_jax.core.bounds import Amount, Share, Whole
 from gmtalker_jax.types import State
 
 _logger = logging.getLogger(__name__)
@@ -20,6 +20,8 @@ class Faults:
 
   skips: Whole  # steps in a row that are not applied, before the run goes back to a checkpoint
   rollbacks: Whole  # times that it goes back, before it stops
+  bad_share: Share  # of the training examples' items that may be unreadable
+  watchdog_s: Amount  # seconds without a step that end the process; 0 = none
 
 
 class Taken(NamedTuple):

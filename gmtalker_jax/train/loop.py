@@ -6,6 +6,7 @@ resumed is, bit for bit, the run that was not.
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -21,13 +22,15 @@ from gmtalker_jax.stages.base import Stage
 from gmtalker_jax.train import programs
 from gmtalker_jax.train.cadence import due
 from gmtalker_jax.train.faults import Diverged, Faults, Guard, Taken
+from gmtalker_jax.train.pace import Pace
 from gmtalker_jax.train.progress import Progress
 from gmtalker_jax.train.report import Report, named
 from gmtalker_jax.train.termination import Preempted, Termination
+from gmtalker_jax.train.watchdog import Watchdog
 from gmtalker_jax.types import State
 
 MODES = ('jit', 'pmap')
-STRICT = Faults(skips=0, rollbacks=0)  # the first fault ends the run
+STRICT = Faults(skips=0, rollbacks=0, bad_share=0.0, watchdog_s=0.0)  # the first one ends it
 _logger = logging.getLogger(__name__)
 
 
@@ -62,6 +65,7 @@ class Run(NamedTuple):
   fingerprint: str = ''  # of the data; a resumed run must have the same
   documents: Mapping[str, Any] = {}  # JSON documents to keep in each checkpoint
   faults: Faults = STRICT  # how many it bears
+  rates: Mapping[str, Callable[[int], Any]] = {}  # learning rates by step, to be reported
   progress: bool = True  # show a bar, or lines where there is no terminal
 
 
@@ -92,10 +96,10 @@ def fit(run: Run) -> dict[str, float]:
     programs.evaluator(run.stage, run.evaluation, run.seed, run.mesh),
   )
   at, rollbacks = _restore_or_begin(run, example, like), 0
-  with Termination() as termination:
+  with Termination() as termination, Watchdog(run.faults.watchdog_s) as watchdog:
     while True:
       try:
-        return _train(run, compiled, at, termination)
+        return _train(run, compiled, at, termination, watchdog)
       except Diverged as diverged:
         if rollbacks == run.faults.rollbacks:
           raise
@@ -122,7 +126,9 @@ class _Place(NamedTuple):
   position: int  # of the next batch; the two part where a run went back
 
 
-def _train(run: Run, compiled: _Programs, at: _Place, termination: Termination) -> dict[str, float]:
+def _train(
+  run: Run, compiled: _Programs, at: _Place, termination: Termination, watchdog: Watchdog
+) -> dict[str, float]:
   schedule, checkpoints, steps = run.schedule, run.checkpoints, run.schedule.steps
   results: dict[str, float] = {}
   state, ahead = at.state, at.position - at.step
@@ -131,33 +137,49 @@ def _train(run: Run, compiled: _Programs, at: _Place, termination: Termination) 
     Progress(run.stage.name, at.step, steps, run.progress) as shown,
     contextlib.closing(run.batches.iterate(at.position)) as feed,
   ):
+    pace = Pace(_size(run.batches[0]), run.mesh.size)
     guard = Guard(run.faults, run.batches.members, writer.fault)
     report = Report(guard.applied, lambda taken, broken: guard.skipped(taken, broken, state))
     for i in range(at.step, steps):
+      begun = time.monotonic()
+      watchdog.at(i + 1, 'the batch')
       batch = next(feed)
+      pace.waited(time.monotonic() - begun)
+      watchdog.at(i + 1, 'the computation')
       with jax.transfer_guard('disallow'):
         state, metrics = compiled.step(state, sharding.place_batch(batch, run.mesh))
       report.add(Taken(i + 1, i + ahead, batch), metrics)
+      pace.step(begun)
       done, stop = i + 1, termination.asked(i + 1)
       if due(done, schedule.log_every, steps) or stop:
         results |= named('train', report.take())
-        writer.write(done, {n: v for n, v in results.items() if n.startswith('train/')})
+        own = {n: v for n, v in results.items() if n.startswith('train/')}
+        rates = {name: float(rate(i)) for name, rate in run.rates.items()}
+        writer.write(done, own | named('rate', rates) | named('pace', pace.take()))
       shown.update(done, results)
       if due(done, schedule.save_every, steps) or stop:
+        watchdog.at(done, 'the save')
         report.check()
         if not guard.streak or stop or done == steps:  # else it may not be a good place
           _save(run, _Place(state, done, done + ahead))
       _tell(writer, checkpoints.poll())
       if stop:
         _tell(writer, checkpoints.wait())
-        raise Preempted(done)
+        raise Preempted(done, termination.code)
       if due(done, schedule.eval_every, steps):
+        watchdog.at(done, 'the evaluation')
         results |= named('test', compiled.evaluate(state.ema))
         writer.write(done, {n: v for n, v in results.items() if n.startswith('test/')})
+        pace.pause()
+    watchdog.at(steps, 'the last save')
     _tell(writer, checkpoints.wait())
     if at.step >= steps:
       results |= named('test', compiled.evaluate(state.ema))
   return results
+
+
+def _size(batch: Any) -> int:
+  return len(jax.tree.leaves(batch)[0])
 
 
 def _save(run: Run, at: _Place) -> None:

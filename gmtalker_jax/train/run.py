@@ -72,13 +72,15 @@ def train(
     return Writer(directory, step)
 
   size = settings.data.batch_size
+  readable = batches.Tolerant(found.train, found.example, settings.faults.bad_share)
+  training = batches.Batches(readable, readable.example, size, settings.seed, found.groups)
   with checkpoints.Checkpoints(
     directory / workdir.CHECKPOINTS, settings.keep, settings.keep_every
   ) as saved:
     results = loop.fit(
       loop.Run(
         stage=stage,
-        batches=batches.Batches(found.train, found.example, size, settings.seed, found.groups),
+        batches=training,
         evaluation=batches.InOrder(found.test, found.example, size, settings.evaluation.batches),
         schedule=loop.Schedule(
           settings.steps, settings.save_every, settings.evaluation.every, settings.log_every
@@ -92,6 +94,7 @@ def train(
         fingerprint='-'.join((found.fingerprint, *([origin.digest] if origin else []))),
         documents=documents,
         faults=settings.faults,
+        rates={name: optimizers.rate(o) for name, o in settings.optimizers.items()},
         progress=progress,
       )
     )
@@ -135,6 +138,11 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
 def _check_resume(config: Mapping[str, Any], directory: Path) -> None:
   """A run that goes on must be the same run. A key that is new since it was begun is filled in."""
   if not steps.find(directory / workdir.CHECKPOINTS):
+    if known := workdir.last_known_step(directory):
+      raise InputError(
+        f'got {directory} without a checkpoint, although it knows one of step {known}; put '
+        f'{workdir.CHECKPOINTS}/ back, or take a new workdir to begin at step 0'
+      )
     return
   before = trees.flatten(workdir.read_config(directory))
   now = trees.flatten(config)

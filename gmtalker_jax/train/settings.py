@@ -63,7 +63,8 @@ class Settings:
 FREE = (
   'steps', 'save_every', 'keep', 'log_every', 'evaluation.every', 'evaluation.batches', 'mode',
   'fsdp', 'init_from', 'data.records', 'data.cache_mb', 'data.verify', 'data.expression_workdir',
-  'data.vgg16', 'keep_every', 'faults.skips', 'faults.rollbacks',
+  'data.vgg16', 'keep_every', 'faults.skips', 'faults.rollbacks', 'faults.bad_share',
+  'faults.watchdog_s',
 )  # fmt: skip
 
 

@@ -6,8 +6,10 @@ reason and the next older one is used. A step of another model is no damage and 
 """
 
 import contextlib
+import errno
 import functools
 import logging
+import os
 import shutil
 import sys
 import time
@@ -23,6 +25,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.io import digests, steps
 
 _TEMPORARY = '*.orbax-checkpoint-tmp*'
+_MARGIN = 1_000_000  # bytes of a step besides its arrays
 _logger = logging.getLogger(__name__)
 
 
@@ -126,6 +129,7 @@ class Checkpoints:
     items[digests.ITEM] = digests.Save(arrays, documents)
     self.failure, self._open_save = None, Saved(step, begun, 0.0)
     try:
+      self._check_room(arrays)
       self._open().save(step, args=ocp.args.Composite(**items), force=True)
     except Exception as error:
       self._failed(error)
@@ -180,6 +184,12 @@ class Checkpoints:
       'and run the same command again to go on'
     )
     _logger.warning('%s', self.failure)
+
+  def _check_room(self, arrays: Any) -> None:
+    """Raises OSError where the step cannot fit: once Orbax is in the middle, it fails noisily."""
+    needed = sum(x.nbytes for x in jax.tree.leaves(arrays)) + _MARGIN
+    if shutil.disk_usage(self._directory).free < needed:
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
   def _sweep(self) -> None:
     """Removes what a failed save left; its other threads may still be writing for a moment."""
@@ -252,7 +262,8 @@ def _reason(error: BaseException) -> str:
   """The last cause in one line: what the system said."""
   while error.__cause__ is not None:
     error = error.__cause__
-  return _one_line(error)
+  full = 'RESOURCE_EXHAUSTED' in str(error) or 'No space left' in str(error)
+  return 'No space left on device' if full else _one_line(error)
 
 
 def _one_line(error: BaseException) -> str:

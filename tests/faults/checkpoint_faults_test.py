@@ -163,34 +163,37 @@ def run(arguments, **options):
 
 @pytest.fixture
 def small_disk(tmp_path):
-  """A real file system of 3 MB; needs the right to mount."""
+  """A real file system of 32 MB; needs the right to mount."""
   place = tmp_path / 'disk'
   place.mkdir()
-  mount = ['mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', str(place)]
+  mount = ['mount', '-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', str(place)]
   if subprocess.run(mount, capture_output=True).returncode:
     pytest.skip('needs the right to mount')
   yield place
   subprocess.run(['umount', '-l', str(place)], check=True)
 
 
-def test_fault_06_a_full_disk_is_survived(records, small_disk):
-  (small_disk / 'ballast').write_bytes(bytes(500_000))
-  more = ('--config.steps=12', '--config.keep=9')
-  process = run(arguments(records, small_disk / 'w', *more))
-  _, text = process.communicate(timeout=600)
+def test_fault_06_a_full_disk_is_survived(records, trained, small_disk, capsys):
+  workdir = shutil.copytree(trained, small_disk / 'w')
+  free = shutil.disk_usage(small_disk).free
+  (small_disk / 'ballast').write_bytes(bytes(free - 300_000))
+  longer = arguments(records, workdir, '--config.steps=9')
+  process = run(longer)
+  _, text = process.communicate(timeout=900)
   assert process.returncode == 1, text
   assert 'Traceback' not in text
-  assert text.splitlines()[-1].startswith('gmtalker: step 12 was not saved in ')
-  assert 'No space left on device' in text
-  found = steps.find(small_disk / 'w' / 'checkpoints')
-  assert found  # the last good one
-  assert found[0] < 12
-  for step in found:
-    steps.verify(small_disk / 'w' / 'checkpoints' / str(step))
-  assert not list((small_disk / 'w' / 'checkpoints').glob('*tmp*'))
+  line = next(line for line in text.splitlines() if line.startswith('gmtalker: '))
+  assert 'step 9 was not saved in ' in line
+  assert 'No space left on device); the newest is step 4; ' in line
+  for step in (6, 8):  # reported at that step, and never as the newest
+    assert f'step {step} was not saved' in text
+  assert steps.find(workdir / 'checkpoints') == [4, 2]
+  assert not list((workdir / 'checkpoints').glob('*tmp*'))
   (small_disk / 'ballast').unlink()
-  process = run(arguments(records, small_disk / 'w', *more, '--config.keep=1'))
-  assert process.wait(timeout=600) == 0, process.stderr.read()
+  assert main(longer) == 0
+  assert main(['checkpoint', 'verify', str(workdir)]) == 0
+  assert capsys.readouterr().out.startswith(f'{workdir}: test/')
+  assert steps.find(workdir / 'checkpoints')[0] == 9
 
 
 def test_fault_23_a_workdir_that_cannot_be_written_is_one_line(records, workdir):

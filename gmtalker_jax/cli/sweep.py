@@ -126,7 +126,8 @@ class _Driver:
     for point in self._plan.points:
       self._failures.setdefault(point.id, sweep_point.failure(self._folder(point))['times'])
       self._tell(point, states[point.id])
-    busy = [job for job in self._jobs.values() if not job.done()]
+    # SLURM is asked now and then: what a point left is known sooner.
+    busy = [job for name, job in self._jobs.items() if name not in self._told and not job.done()]
     waiting = [p for p in self._plan.points if states[p.id] == 'open' and self._is_untried(p)]
     free = len(waiting) if self._at_once is None else self._at_once - len(busy)
     self._begin(waiting[: max(0, free)])

@@ -124,15 +124,13 @@ class Job:
   def _run(self, path: Path, arguments: Sequence[str], lock: int) -> tuple[int, str]:
     """Runs one command; returns its code and the last line of what it said."""
     command = [*self.program, *arguments]
-    env = {k: v for k, v in os.environ.items() if k != 'CUDA_VISIBLE_DEVICES'}
-    env |= {} if self.devices is None else {'CUDA_VISIBLE_DEVICES': self.devices}
     with (path / LOG).open('a+') as log:
       log.write(f'$ {shlex.join(("gmtalker", *arguments))}\n')
       log.flush()
       start = log.tell()
       # The lock goes along: whoever outlives this process still holds the point.
       self.process = subprocess.Popen(
-        command, stdout=log, stderr=subprocess.STDOUT, env=env, pass_fds=[lock]
+        command, stdout=log, stderr=subprocess.STDOUT, env=self._environment(), pass_fds=[lock]
       )
       try:
         code = self.process.wait()
@@ -142,6 +140,14 @@ class Job:
       log.seek(start)
       lines = [line for line in log.read().replace('\r', '\n').splitlines() if line.strip()]
     return code, lines[-1].strip() if lines else ''
+
+  def _environment(self) -> dict[str, str]:
+    """Of a command: as found, but that a local job sees the devices that its driver saw."""
+    found = dict(os.environ)
+    if found.get('SUBMITIT_EXECUTOR') == 'local':
+      found.pop('CUDA_VISIBLE_DEVICES', None)
+      found |= {} if self.devices is None else {'CUDA_VISIBLE_DEVICES': self.devices}
+    return found
 
   def _conclude(self, path: Path, seconds: float) -> None:
     final = files.read_json(path / 'run' / 'final.json')

@@ -134,3 +134,26 @@ def test_fault_24_points_join_while_the_driver_runs(tmp_path, records):
   assert 'the plan has changed: 3 points' in said
   assert '3 of 3 points are done' in said
   assert len(files.read_json(out / 'plan.json')['points']) == 3
+
+
+@pytest.mark.slow
+def test_on_slurm_all_points_are_one_array(tmp_path, records, monkeypatch):
+  """submitit's own scripts, on a cluster that is a toy: no SLURM is here."""
+  for name in ('sbatch', 'srun', 'sacct'):
+    program = tmp_path / 'bin' / name
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!{sys.executable}\n{SCRIPT.with_name("toy_slurm.py").read_text()}')
+    program.chmod(0o755)
+  monkeypatch.setenv('PATH', f'{tmp_path / "bin"}{os.pathsep}{os.environ["PATH"]}')
+  monkeypatch.setenv('TOY_LOG', str(tmp_path / 'log'))
+  out, plan = tmp_path / 'out', write(tmp_path, records, (0.5,), (0, 1, 2))
+  flags = ('--executor', 'slurm', '--jobs', '2', '--slurm', 'partition=gpu', 'gpus_per_node=1')
+  code, said = finish(start(plan, out, *flags))
+  log = (tmp_path / 'log').read_text()
+  assert code == 0, said + log
+  assert '3 of 3 points are done' in said
+  assert '#SBATCH --array=0-2%2' in log
+  assert '#SBATCH --partition=gpu' in log
+  assert '#SBATCH --gpus-per-node=1' in log
+  devices = [p.read_text() for p in out.glob('points/*/run/devices')]
+  assert devices == ['3'] * 3  # SLURM's choice stands

@@ -18,6 +18,7 @@ def train(words):
   count = work / 'count'
   with (work / 'starts').open('a') as starts:
     starts.write(f'{os.getpid()}\n')
+  (work / 'devices').write_text(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))
   rate = float(flags['config.optimizers.generator.rate'])
   if rate > 1:
     sys.stderr.write('gmtalker: train/generator/loss is nan at step 1\n')

@@ -21,7 +21,7 @@ def get_config(variant: str = ''):
     latent_dim=16,
     stride=4,  # frames of one latent
     latent_layout='sequence',  # sequence | vector: one latent per `stride` frames, or per clip
-    flow_steps=4,
+    flow_steps=4,  # 0 = a Gaussian prior
     flow_width=64,
     flow_layers=2,
     flow_objective='prior',  # prior (with log-det) | posterior (the figure read literally)

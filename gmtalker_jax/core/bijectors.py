@@ -17,13 +17,13 @@ def coupling_flow(
   """N steps of coupling and flip: z [B, L, C] -> z' [B, L, C], with the log-determinant [B].
 
   z1' = z1 * exp(s(z2)) + t(z2), z2' = z2, then the channels are flipped. Positions where `mask`
-  [B, L] is 0 are only flipped and add nothing to the log-determinant.
+  [B, L] is 0 are only flipped and add nothing to the log-determinant. No conditioner: the identity.
   """
   # Chain applies its last element first: within a step the coupling, then the flip.
   steps = []
   for conditioner in reversed(conditioners):
     steps += [Flip(), _coupling(conditioner, channels, mask)]
-  return distrax.Chain(steps)
+  return distrax.Chain(steps or [Flip(), Flip()])
 
 
 class Flip(distrax.Bijector):

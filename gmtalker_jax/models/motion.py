@@ -57,7 +57,7 @@ class MotionGenerator(nn.Module):
   latent_dim: Count = 16
   stride: Count = 4
   latent_layout: Annotated[str, OneOf(LAYOUTS)] = 'sequence'
-  flow_steps: Count = 4
+  flow_steps: Whole = 4  # 0 = a Gaussian prior
   flow_width: Count = 64
   flow_layers: Count = 2
   flow_objective: Annotated[str, OneOf(OBJECTIVES)] = 'prior'

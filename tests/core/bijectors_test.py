@@ -71,3 +71,9 @@ def test_second_half_conditions_the_first_and_stays(z):
   np.testing.assert_array_equal(moved[..., 2:], z[..., 2:])
   log_scale, shift = _conditioner(0)(z[..., 2:])
   np.testing.assert_allclose(moved[..., :2], z[..., :2] * jnp.exp(log_scale) + shift, rtol=1e-5)
+
+
+def test_without_a_conditioner_nothing_moves(z):
+  moved, log_det = coupling_flow([], CHANNELS, jnp.ones((2, LENGTH))).forward_and_log_det(z)
+  np.testing.assert_array_equal(moved, z)
+  np.testing.assert_array_equal(log_det, jnp.zeros(2))

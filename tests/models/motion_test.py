@@ -157,3 +157,13 @@ def test_errors_say_what_to_do():
     _model(flow_objective='both')
   with pytest.raises(InputError, match='got speech'):
     _model()('sample', b.speech[..., :2], jax.random.key(0))
+
+
+def test_without_couplings_the_prior_is_a_standard_gaussian():
+  run, b = _model(flow_steps=0), _batch()
+  latents = jax.random.normal(jax.random.key(1), (B, 3, SIZE['latent_dim']))
+  density = run(MotionGenerator.prior_log_density, latents, b.speech, b.mask)
+  expected = -0.5 * (latents**2 + jnp.log(2 * jnp.pi)).sum((1, 2))
+  np.testing.assert_allclose(density, expected, rtol=1e-5)
+  pushed, _ = run(MotionGenerator.push, latents, b.speech, b.mask)
+  np.testing.assert_array_equal(pushed, latents)

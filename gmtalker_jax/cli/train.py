@@ -11,11 +11,16 @@ examples:
   --workdir=DIR            everything is written here; run the same command again to go on
   --config.NAME=VALUE      override, e.g. --config.optimizers.generator.rate=3e-4
 
+  Several processes train as one where a TPU VM, SLURM, Kubernetes or Open MPI started them, or by
+  --coordinator=HOST:PORT --process-id=I --processes=N, the same command on each (docs/pods.md).
+  --peer-timeout=SECONDS   a process without a sign for so long is lost, and the others end with 78
+
 exit codes: 0 done; 1 failed (diverged, a full disk); 2 bad input; 75 stopped by SIGTERM or Ctrl-C
 and saved; 76 the same by SIGUSR1; 77 stuck, see config.faults.watchdog_s. After 75, 76 and 77 the
 same command goes on; docs/recovery.md has more.
 """
 
+import argparse
 import os
 import re
 import sys
@@ -31,22 +36,42 @@ def main(argv: Sequence[str]) -> int:
   if any(a in ('-h', '--help', '-help') for a in argv):
     print(f'usage: gmtalker train --config=FILE[:VARIANT] --workdir=DIR\n\n{__doc__}')
     return 0
+  together, argv = _processes(argv)
   config, workdir = read_flags(argv)
   # Only now: a wrong flag is refused before any device is touched.
+  from gmtalker_jax.train import processes
+
+  processes.join(together.coordinator, together.process_id, together.processes)
+  import jax
+
   from gmtalker_jax.io import checkpoints
   from gmtalker_jax.train import faults, run, termination
 
   try:
-    metrics = run.train(config, workdir)
+    with processes.Peers(workdir, together.peer_timeout, jax.process_index(), jax.process_count()):
+      metrics = run.train(config, workdir, progress=jax.process_index() == 0)
   except termination.Preempted as stopped:
     print(f'gmtalker: {stopped}', file=sys.stderr)
     return stopped.exit_code
   except (faults.Diverged, checkpoints.SaveFailed) as error:
     print(f'gmtalker: {error}', file=sys.stderr)
     return 1
+  if jax.process_index():
+    return 0
   shown = ' '.join(f'{k} {v:.4g}' for k, v in sorted(metrics.items()) if k.startswith('test/'))
   print(f'{workdir}: {shown}')
   return 0
+
+
+def _processes(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+  """What says that this process is one of several, and the other arguments."""
+  parser = arguments.Parser('train', __doc__ or '')
+  add = parser.add_argument
+  add('--coordinator', default='')
+  add('--process-id', type=arguments.whole)
+  add('--processes', type=arguments.count)
+  add('--peer-timeout', type=arguments.not_negative, default=60.0)
+  return parser.parse_known_args(argv)
 
 
 def read_flags(argv: Sequence[str]) -> tuple[Any, str]:

@@ -1,7 +1,7 @@
 """One mesh, one axis: the batch lies over `data`, the state is copied or cut up."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -51,11 +51,33 @@ def fsdp(like: Any, mesh: Mesh) -> Any:
 
 
 def place_batch(batch: Any, mesh: Mesh) -> Any:
-  """Puts this process's share of a batch on its devices."""
-  target = over_data(mesh)
+  """Puts this process's share of a batch, its rows in the order of its devices, on them.
+
+  Every copy is explicit, so `jax.transfer_guard('disallow')` lets it pass.
+  """
   if jax.process_count() == 1:
-    return jax.device_put(batch, target)
-  return jax.tree.map(lambda x: jax.make_array_from_process_local_data(target, x), batch)
+    return jax.device_put(batch, over_data(mesh))
+  return jax.tree.map(lambda x: _global(x, over_data(mesh), jax.process_count()), batch)
+
+
+def place_everywhere(value: Any, mesh: Mesh) -> jax.Array:
+  """Puts what every process has onto every device."""
+  return _global(np.asarray(value), replicated(mesh), 1)
+
+
+def _global(local: np.ndarray, target: NamedSharding, shares: int) -> jax.Array:
+  """The array of all processes, of which `local` is one of so many shares of rows."""
+  shape = (local.shape[0] * shares, *local.shape[1:]) if local.ndim else ()
+  found = target.addressable_devices_indices_map(shape)
+  places = cast('dict[jax.Device, tuple[slice, ...]]', found)
+  first = min((where[0].start or 0 for where in places.values() if where), default=0)
+  parts = []
+  for device, where in places.items():
+    rows = slice(None)
+    if local.ndim and where[0] != slice(None):
+      rows = slice(where[0].start - first, where[0].stop - first)
+    parts.append(jax.device_put(local[rows] if local.ndim else local, device))
+  return jax.make_array_from_single_device_arrays(shape, target, parts)
 
 
 def average_gradients(axis: str | None) -> optax.GradientTransformation:

@@ -61,11 +61,11 @@ class Batches:
       raise InputError(f'got batch_size {batch_size}, expected a multiple of {count} processes')
     order = _order(len(items), seed, groups)
     self._order, self._items, self._size = order, items, batch_size
-    examples = order.random_map(lambda i, rng: example(items[i], rng), seed=seed)
-    self._batches = examples[index::count].batch(batch_size // count)
+    self._examples = order.random_map(lambda i, rng: example(items[i], rng), seed=seed)
+    self._rows = _share(batch_size, index, count)
 
   def __getitem__(self, index: int) -> Any:
-    return self._batches[index]
+    return _stack([self._examples[index * self._size + row] for row in self._rows])
 
   def members(self, index: int) -> list[Any]:
     """What batch `index` is made of, over all processes: the records' ids, or numbers of items."""
@@ -152,12 +152,21 @@ class Place(Mapping):
 class InOrder:
   """Every item once, for evaluation; the last batch is filled up with masked repeats.
 
-  Batches are built when they are read, the same ones each time.
+  Batches are built when they are read, the same ones each time; each process builds its share.
   """
 
-  def __init__(self, items: Items, example: Example, batch_size: int, limit: int = 0):
-    """`limit` > 0 keeps so many batches, of items spread evenly."""
+  def __init__(
+    self,
+    items: Items,
+    example: Example,
+    batch_size: int,
+    limit: int = 0,
+    process: tuple[int, int] | None = None,
+  ):
+    """`limit` > 0 keeps so many batches, of items spread evenly; the rest is as in `Batches`."""
     self._items, self._example, self._size = items, example, batch_size
+    index, count = process or (jax.process_index(), jax.process_count())
+    self._rows = _share(batch_size, index, count)
     numbers = np.arange(len(items))
     if limit and len(items) > limit * batch_size:
       numbers = np.linspace(0, len(items), limit * batch_size, endpoint=False).astype(int)
@@ -170,10 +179,15 @@ class InOrder:
     if not 0 <= index < len(self):
       raise IndexError(index)  # ends a `for`
     numbers = self._numbers[index * self._size : (index + 1) * self._size]
-    examples = [self._example(self._items[i], np.random.default_rng(i)) for i in numbers]
-    empty = examples[-1].replace(mask=np.zeros_like(examples[-1].mask))
-    examples += [empty] * (self._size - len(examples))
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *examples)
+    return _stack([self._row(numbers, row) for row in self._rows])
+
+  def _row(self, numbers: np.ndarray, row: int) -> Any:
+    """Row `row` of the batch of these items; after the last one, that one masked."""
+    i = numbers[min(row, len(numbers) - 1)]
+    example = self._example(self._items[i], np.random.default_rng(i))
+    if row < len(numbers):
+      return example
+    return example.replace(mask=np.zeros_like(example.mask))
 
 
 class Cached:
@@ -205,6 +219,15 @@ class Cached:
       self._used -= self._kept.popitem(last=False)[1][1]
     self._kept[index] = item, size
     self._used += size
+
+
+def _share(size: int, index: int, count: int) -> range:
+  """The rows of a batch that a process builds: its devices are neighbours in the mesh."""
+  return range(index * size // count, (index + 1) * size // count)
+
+
+def _stack(examples: Sequence[Any]) -> Any:
+  return jax.tree.map(lambda *leaves: np.stack(leaves), *examples)
 
 
 def _order(length: int, seed: int, groups: Sequence[Any] | None) -> grain.MapDataset:

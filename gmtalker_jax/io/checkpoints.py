@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
 from gmtalker_jax.core.errors import InputError
@@ -89,7 +91,7 @@ class Checkpoints:
     Raises:
       InputError: all steps are damaged, or the newest one is of another model.
     """
-    found = steps.find(self._directory)
+    found = _agreed(self._directory)
     for step in found:
       path = self._directory / str(step)
       try:
@@ -220,6 +222,36 @@ class Checkpoints:
       target.parent.mkdir(exist_ok=True)
       (self._directory / str(step)).rename(target)
       _logger.warning('checkpoint %d was moved to %s', step, target)
+
+
+def _agreed(directory: Path) -> list[int]:
+  """The steps to try, newest first. Of several processes the first decides on one for all."""
+  found = steps.find(directory)
+  if jax.process_count() == 1:
+    return found
+  chosen = next((step for step in found if _whole(directory / str(step))), None)
+  mine = -2 if not found else -1 if chosen is None else chosen
+  chosen = int(multihost_utils.broadcast_one_to_all(np.int32(mine)))
+  if chosen == -1:
+    raise InputError(
+      f'got no usable checkpoint in {directory}, expected at least one; copy one back, or take a '
+      'new workdir'
+    )
+  if chosen == -2:
+    return []
+  # The first one looks at the damaged ones again, to set them aside.
+  return [s for s in found if s >= chosen] if jax.process_index() == 0 else [chosen]
+
+
+def _whole(path: Path) -> bool:
+  if jax.process_index() != 0:
+    return False
+  try:
+    steps.verify(path)
+  except Exception as error:
+    _logger.warning('checkpoint %s is not used: %s', path.name, _one_line(error))
+    return False
+  return True
 
 
 class _Kept(checkpoint_managers.PreservationPolicy):

@@ -83,16 +83,18 @@ def train_step(stage: Stage, seed: int, mesh: Mesh, mode: str, like: State) -> C
 def evaluator(stage: Stage, batches: Items, seed: int, mesh: Mesh) -> Callable:
   """Builds `evaluate(params) -> {name: mean over all of `batches`}`."""
 
-  @jax.jit
   def one(params, batch, index):
     return stage.evaluate(params, batch, rng.key_for(seed, f'{stage.name}/evaluate', index))
+
+  # Whole sums on every device: any process can read them.
+  compiled = jax.jit(one, out_shardings=sharding.replicated(mesh))
 
   def evaluate(params) -> dict[str, float]:
     total = None
     for i in range(len(batches)):
       with jax.transfer_guard('disallow'):
-        index = jax.device_put(np.int32(i), sharding.replicated(mesh))
-        part = jax.device_get(one(params, sharding.place_batch(batches[i], mesh), index))
+        index = sharding.place_everywhere(np.int32(i), mesh)
+        part = jax.device_get(compiled(params, sharding.place_batch(batches[i], mesh), index))
       total = part if total is None else means.merge(total, part)
     return means.finalize(total or {})
 

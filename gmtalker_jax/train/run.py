@@ -67,8 +67,9 @@ def train(
 
   def begin(step: int) -> Writer:
     # Only now is it known that these records belong to this workdir.
-    workdir.write_json(directory / 'config.json', documents['about'])
-    workdir.write_json(directory / 'statistics.json', documents['statistics'])
+    if jax.process_index() == 0:
+      workdir.write_json(directory / 'config.json', documents['about'])
+      workdir.write_json(directory / 'statistics.json', documents['statistics'])
     return Writer(directory, step)
 
   size = settings.data.batch_size
@@ -99,7 +100,8 @@ def train(
       )
     )
   results = {**last_metrics(directory), **results}  # a finished run is only evaluated again
-  workdir.write_json(directory / 'final.json', {'step': settings.steps, **results})
+  if jax.process_index() == 0:
+    workdir.write_json(directory / 'final.json', {'step': settings.steps, **results})
   return results
 
 

@@ -131,12 +131,14 @@ class Peers(contextlib.AbstractContextManager):
 
   def _end(self, index: int, host: str, what: str) -> None:
     where = f' (on {host})' if host else ''
-    sys.stderr.write(
-      f'gmtalker: process {index}{where} {what}; process {self._index} ends too; start all of them '
-      'again to go on\n'
-    )
-    sys.stderr.flush()
-    os._exit(EXIT_LOST)  # a collective that waits for the lost one never returns
+    try:
+      sys.stderr.write(
+        f'gmtalker: process {index}{where} {what}; process {self._index} ends too; start all of '
+        'them again to go on\n'
+      )
+      sys.stderr.flush()
+    finally:  # whoever read stderr may be gone too; a collective for the lost one never returns
+      os._exit(EXIT_LOST)
 
   def _write(self, state: str) -> None:
     """Whole or not at all: the others read it at any moment."""

@@ -1,5 +1,6 @@
 """Fault 11: a step that gives NaN is not applied, its batch is kept, then back, then stop."""
 
+import dataclasses
 import json
 
 import jax
@@ -41,7 +42,7 @@ def fit(directory, positions, skips=5, rollbacks=2, steps=12, mode='jit', save_e
         lambda step: writers.Writer(directory, step),
         mesh=sharding.make_mesh(),
         mode=mode,
-        faults=faults.Faults(skips, rollbacks),
+        faults=dataclasses.replace(loop.STRICT, skips=skips, rollbacks=rollbacks),
         progress=False,
       )
     )

@@ -28,7 +28,8 @@ SIZES = {
 GPU = 'gpu:8,memory=1e9,flops=1e12,bandwidth=1e11,link=1e10'
 STAGES = {'expression': expression, 'motion': motion, 'portrait': portrait}
 needs_libtpu = pytest.mark.skipif(
-  importlib.util.find_spec('libtpu') is None, reason="the compiler for TPUs is not installed: pip install '.[plan]'"
+  importlib.util.find_spec('libtpu') is None,
+  reason="the compiler for TPUs is not installed: pip install '.[plan]'",
 )
 
 

@@ -10,6 +10,7 @@ import toy_records
 
 from configs import motion, portrait
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data import schema, source
 from gmtalker_jax.face.light import DEFAULT_LIGHT
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.inference import talker
@@ -140,7 +141,15 @@ def test_a_run_begins_with_the_weights_and_moments_of_another(records, tmp_path)
   assert max(jax.tree.leaves(drift)) < 1e-6
   for moments in ('motion', 'speech'):  # what the weights mean depends on them
     a, b = (getattr(read.statistics, moments) for read in (first, second))
-    np.testing.assert_array_equal(a.mean, b.mean)
+    np.testing.assert_array_equal(a.std, b.std)
+  np.testing.assert_array_equal(a.mean, b.mean)
+  before, own, after = (
+    read.motion.mean
+    for read in (first.statistics, source.open_records(tmp_path / 'other', 'train').statistics,
+                 second.statistics)
+  )  # fmt: skip
+  np.testing.assert_array_equal(after[schema.BLINK], before[schema.BLINK])
+  np.testing.assert_array_equal(after[schema.ROTATION], own[schema.ROTATION])  # where it is
 
   # A run goes on from its own checkpoint, wherever the origin lies; another origin is another run.
   run.train(config(records, steps=1, seed=5), tmp_path / 'third', progress=False)

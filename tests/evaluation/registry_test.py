@@ -2,18 +2,6 @@ import pytest
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.evaluation import metrics
-from gmtalker_jax.evaluation.metrics import (
-  emotion,
-  latent,
-  motion,
-  mouth,
-  painting,
-  placement,
-  portrait,
-  seen,
-)
-
-THEMES = (mouth, emotion, motion, portrait, painting, placement, seen, latent)
 
 
 @pytest.mark.parametrize('name', metrics.METRICS)
@@ -28,8 +16,8 @@ def test_an_entry_says_all_that_one_must_know_to_read_its_number(name):
 
 
 def test_no_name_is_taken_twice():
-  names = [m.name for theme in THEMES for m in theme.METRICS]
-  names += [table for theme in THEMES for m in theme.METRICS for table in m.tables]
+  names = [m.name for theme in metrics.THEMES for m in theme.METRICS]
+  names += [table for theme in metrics.THEMES for m in theme.METRICS for table in m.tables]
   assert len(names) == len({*names, 'clips', 'definitions'}) - 2
 
 

@@ -19,11 +19,8 @@ from gmtalker_jax.evaluation.metrics import (
 )
 from gmtalker_jax.evaluation.metrics.metric import Metric
 
-METRICS: dict[str, Metric] = {
-  metric.name: metric
-  for theme in (mouth, emotion, motion, portrait, painting, placement, seen, latent)
-  for metric in theme.METRICS
-}  # fmt: skip
+THEMES = (mouth, emotion, motion, portrait, painting, placement, seen, latent)
+METRICS: dict[str, Metric] = {m.name: m for theme in THEMES for m in theme.METRICS}
 
 
 def choose(names: Iterable[str]) -> list[Metric]:

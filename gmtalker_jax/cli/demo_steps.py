@@ -98,7 +98,7 @@ def steps(out: Path, preset: Preset, builtin: bool) -> list[Step]:
       ),
       step(
         'evaluate the shipped talker', 'evaluate', '--talker', 'builtin', '--records',
-        at('records/mead'), '--clips', '16', '--out', at('builtin/metrics.json'),
+        at('records/mead'), '--clips', '16', '--out', at('builtin_metrics.json'),
       ),
     ]  # fmt: skip
   return found

@@ -65,7 +65,7 @@ def build(folder: str | Path) -> Path:
     videos=pages.videos(folder),
     figures=_figures(folder, found),
     curves=pages.curves(folder),
-    builtin=pages.read(folder / 'builtin' / 'metrics.json'),
+    builtin=pages.read(folder / 'builtin_metrics.json'),
     steps=pages.read(folder / 'times.json').get('steps', []),
     machine=pages.read(folder / 'times.json').get('machine', ''),
   )

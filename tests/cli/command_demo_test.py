@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,11 @@ def test_the_plan_names_only_commands_that_exist_and_files_that_were_made(tmp_pa
       if option in step.arguments:
         value = step.arguments[step.arguments.index(option) + 1]
         assert value == 'builtin' or value in made
+    out = (
+      Path(step.arguments[step.arguments.index('--out') + 1]) if '--out' in step.arguments else None
+    )
+    if out and out.suffix:  # commands make no folder for a file: a typed path may be wrong
+      assert out.parent == tmp_path
     made += step.command
 
 

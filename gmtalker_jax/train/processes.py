@@ -5,6 +5,7 @@ stands still is lost, whatever it died of, and no clock of another machine is as
 """
 
 import contextlib
+import ctypes
 import glob
 import importlib.util
 import os
@@ -12,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,6 +93,7 @@ class Peers(contextlib.AbstractContextManager):
     self._others = [i for i in range(count) if i != index]
     self._over = threading.Event()
     self._thread: threading.Thread | None = None
+    self._hold = contextlib.ExitStack()
 
   def __enter__(self) -> 'Peers':
     if self._others:
@@ -99,6 +101,7 @@ class Peers(contextlib.AbstractContextManager):
       self._write('0')
       self._thread = threading.Thread(target=self._watch, name='peers', daemon=True)
       self._thread.start()
+      self._hold.enter_context(_abort_held(self._seconds + 3))
     return self
 
   def __exit__(self, kind, error, trace) -> None:
@@ -108,6 +111,7 @@ class Peers(contextlib.AbstractContextManager):
     if failed and not isinstance(error, InputError):
       # A lost peer shows as an error of the collective first: the watch says whose fault it is.
       self._thread.join(self._seconds + 3)
+    self._hold.close()
     self._over.set()
     self._thread.join()
     self._write(_FAILED if failed else _DONE)
@@ -152,6 +156,33 @@ class Peers(contextlib.AbstractContextManager):
       return _Said(*(self._directory / str(index)).read_text().split(' ', 2))
     except (OSError, TypeError):
       return _Said('', '', '')
+
+
+@contextlib.contextmanager
+def _abort_held(seconds: float) -> Iterator[None]:
+  """Holds an abort of this process back for `seconds`, in which Peers says whose fault it is.
+
+  Between CPUs the collectives are Gloo's, which once a peer is gone may throw in a thread of its
+  own: nothing can catch that, and it would end the process with a message that names nobody.
+  """
+  try:
+    install = ctypes.CDLL('libstdc++.so.6')['_ZSt13set_terminatePFvvE']  # std::set_terminate
+  except (OSError, AttributeError):  # another C++ runtime: the abort comes at once
+    yield
+    return
+  handler = ctypes.CFUNCTYPE(None)
+  install.argtypes, install.restype = [handler], handler
+
+  def hold() -> None:
+    time.sleep(seconds)
+    before()  # prints what was thrown, and aborts
+
+  held = handler(hold)
+  before = install(held)
+  try:
+    yield
+  finally:
+    install(before)
 
 
 class _Said(NamedTuple):

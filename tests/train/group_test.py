@@ -18,8 +18,23 @@ from gmtalker_jax.train import processes, termination
 SCRIPT = Path(__file__).with_name('toy_group.py')
 
 
-def start(directory, count):
-  """Two processes; the first is the coordinator."""
+@pytest.fixture
+def start():
+  """Two processes of a directory and a number of steps; none outlives its test."""
+  started = []
+
+  def start(directory, count):
+    started.extend(both := processes_of(directory, count))
+    return both
+
+  yield start
+  for process in started:
+    process.kill()
+    process.communicate()
+
+
+def processes_of(directory, count):
+  """The first is the coordinator."""
   with socket.socket() as probe:
     probe.bind(('127.0.0.1', 0))
     at = f'127.0.0.1:{probe.getsockname()[1]}'
@@ -50,7 +65,7 @@ def losses(directory):
   return [r['train/first/loss'] for r in rows if 'train/first/loss' in r]
 
 
-def test_two_processes_learn_what_one_does(tmp_path):
+def test_two_processes_learn_what_one_does(tmp_path, start):
   schedule = loop_test.loop.Schedule(20, save_every=2, eval_every=0, log_every=1)
   loop_test.fit(tmp_path / 'one', schedule=schedule)
   for process in start(tmp_path / 'two', 20):
@@ -60,7 +75,7 @@ def test_two_processes_learn_what_one_does(tmp_path):
   np.testing.assert_allclose(losses(tmp_path / 'two'), losses(tmp_path / 'one'), rtol=1e-5)
 
 
-def test_fault_03_sigterm_to_one_of_two_saves_the_same_step_of_both(tmp_path):
+def test_fault_03_sigterm_to_one_of_two_saves_the_same_step_of_both(tmp_path, start):
   both = start(tmp_path, 2_000)
   wait_for_step(tmp_path, 3, both)
   both[1].send_signal(signal.SIGTERM)
@@ -78,7 +93,7 @@ def test_fault_03_sigterm_to_one_of_two_saves_the_same_step_of_both(tmp_path):
 
 
 @pytest.mark.parametrize('lost', [1])
-def test_fault_04_who_waits_for_a_killed_process_names_it_and_ends(tmp_path, lost):
+def test_fault_04_who_waits_for_a_killed_process_names_it_and_ends(tmp_path, start, lost):
   both = start(tmp_path, 2_000)
   wait_for_step(tmp_path, 3, both)
   both[lost].kill()
@@ -87,4 +102,3 @@ def test_fault_04_who_waits_for_a_killed_process_names_it_and_ends(tmp_path, los
   assert both[1 - lost].returncode == processes.EXIT_LOST, said
   assert f'process {lost} ' in said
   assert time.monotonic() - begun < 60
-  both[lost].communicate()

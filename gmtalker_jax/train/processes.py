@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -159,7 +159,7 @@ class Peers(contextlib.AbstractContextManager):
 
 
 @contextlib.contextmanager
-def _abort_held(seconds: float) -> Iterator[None]:
+def _abort_held(seconds: float) -> Generator[None, None, None]:
   """Holds an abort of this process back for `seconds`, in which Peers says whose fault it is.
 
   Between CPUs the collectives are Gloo's, which once a peer is gone may throw in a thread of its

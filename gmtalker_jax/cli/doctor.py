@@ -2,6 +2,12 @@
 
 examples:
   gmtalker doctor
+  gmtalker doctor --distributed --config=configs/expression.py --workdir=runs/expression
+  gmtalker launch local configs/launch.toml --run --doctor
+
+--distributed takes the flags of `gmtalker train`, on every process as that: have all of them the
+same versions, code, config, devices and records, can they write the workdir and is it one disk,
+does the batch fit their devices, do they add up? Who differs is named, within a minute.
 """
 
 import functools
@@ -19,6 +25,10 @@ _PACKAGES = ('jax', 'flax', 'distrax', 'orbax-checkpoint', 'grain', 'tensorflow-
 
 def main(argv: Sequence[str]) -> int:
   """Runs `gmtalker doctor`; 1 if something that training or speaking needs is missing."""
+  if '--distributed' in argv:
+    from gmtalker_jax.cli import doctor_group
+
+    return doctor_group.main([word for word in argv if word != '--distributed'])
   arguments.Parser('doctor', __doc__).read(argv)
   failed = sum(not _say(name, 'MISSING', check) for name, check in _NEEDED.items())
   for extra, (command, check) in _OPTIONAL.items():

@@ -17,6 +17,7 @@ COMMANDS = {
   'prepare': 'turn videos into training records',
   'act': 'records of one mood, acted in the other emotions',
   'train': 'train one of the three generators',
+  'launch': 'start one training on many processes: here, on SLURM, on TPUs',
   'plan': 'what a training costs on a pod that is not here',
   'bundle': 'pack three trained generators into a talker directory',
   'export': 'a talker for PyTorch, each layer compared with its original',

@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
   if any(a in ('-h', '--help', '-help') for a in argv):
     print(f'usage: gmtalker train --config=FILE[:VARIANT] --workdir=DIR\n\n{__doc__}')
     return 0
-  together, argv = _processes(argv)
+  together, argv = read_processes(argv)
   config, workdir = read_flags(argv)
   # Only now: a wrong flag is refused before any device is touched.
   from gmtalker_jax.train import processes
@@ -63,8 +63,8 @@ def main(argv: Sequence[str]) -> int:
   return 0
 
 
-def _processes(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-  """What says that this process is one of several, and the other arguments."""
+def read_processes(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+  """Returns what says that this process is one of several, and the other arguments."""
   parser = arguments.Parser('train', __doc__ or '')
   add = parser.add_argument
   add('--coordinator', default='')

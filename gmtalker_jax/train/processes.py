@@ -26,12 +26,16 @@ DIRECTORY = 'processes'
 _DONE, _FAILED = 'done', 'failed'
 
 
-def join(coordinator: str = '', index: int | None = None, count: int | None = None) -> bool:
+def join(
+  coordinator: str = '', index: int | None = None, count: int | None = None, seconds: int = 300
+) -> bool:
   """Makes this process one of several, before JAX has touched a device; False where it is alone.
 
   Args:
     coordinator: HOST:PORT of process 0, index: of this process, count: of all of them. All three
       are given, or none: then a TPU VM, SLURM, Kubernetes or Open MPI says them.
+    seconds: for all of them to start; then JAX ends this process without a word about who is
+      missing.
 
   Raises:
     InputError: some are given and some are not, or they cannot be.
@@ -44,14 +48,14 @@ def join(coordinator: str = '', index: int | None = None, count: int | None = No
       raise InputError(
         f'got --process-id {index} of --processes {count}, expected 0 to {count - 1}'
       )
-    _start(coordinator_address=coordinator, num_processes=count, process_id=index)
+    _start(seconds, coordinator_address=coordinator, num_processes=count, process_id=index)
     return True
   if any(given):
     raise InputError(
       'got some of --coordinator, --process-id and --processes, expected all or none'
     )
   if cluster(os.environ):
-    _start()
+    _start(seconds)
     return True
   return False
 
@@ -71,10 +75,25 @@ def cluster(environment: Mapping[str, str]) -> str:
   return ''
 
 
-def _start(**arguments) -> None:
+def place(index: int | None, count: int | None, environment: Mapping[str, str]) -> tuple[int, int]:
+  """(index, count) of this process as far as they are known before it joins; else (0, 1)."""
+  if index is not None and count is not None:
+    return index, count
+  for own, all_of_them in (
+    ('SLURM_PROCID', 'SLURM_NTASKS'),
+    ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'),
+  ):
+    if own in environment and all_of_them in environment:
+      return int(environment[own]), int(environment[all_of_them])
+  return 0, 1
+
+
+def _start(seconds: int, **arguments) -> None:
   try:
     # Peers says who is lost long before JAX, which only aborts.
-    jax.distributed.initialize(heartbeat_timeout_seconds=600, **arguments)
+    jax.distributed.initialize(
+      heartbeat_timeout_seconds=600, initialization_timeout=seconds, **arguments
+    )
   except (RuntimeError, ValueError) as error:
     reason = (str(error).splitlines() or [''])[0][:300]
     raise InputError(

@@ -28,7 +28,7 @@ def train(training: Training) -> list[str]:
   return ['gmtalker', *training.command, *training.arguments]
 
 
-def member(place: Local, index: int, port: int = _PORT) -> list[str]:
+def member(place: Local, index: int | str, port: int = _PORT) -> list[str]:
   """The flags that make a process the one of `index` of this machine's."""
   return [
     f'--coordinator=127.0.0.1:{port}', f'--process-id={index}', f'--processes={place.processes}'
@@ -62,8 +62,15 @@ def xpk(training: Training, place: Xpk, restarts: int) -> list[str]:
 
 def _local(training: Training, place: Local) -> list[str]:
   given = ' '.join(f'{name}={value}' for name, value in environment(place).items())
-  each = [shlex.join([*train(training), *member(place, i)]) for i in range(place.processes)]
-  return [*(f'{given} {command} &' for command in each), 'wait']
+  last = place.processes - 1
+  return [
+    f'export {given}',
+    f'for i in $(seq 0 {last}); do',
+    f'  {shlex.join(train(training))} \\',
+    f'    {" ".join(member(place, "$i"))} &',
+    'done',
+    'wait',
+  ]
 
 
 def _slurm(training: Training, place: Slurm, restarts: int) -> list[str]:

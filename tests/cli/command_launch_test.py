@@ -51,13 +51,17 @@ def test_what_is_written_is_a_shell_script(kind, capsys):
 
 
 def test_the_processes_of_this_machine_are_one_group(capsys):
-  lines = written('local', capsys).splitlines()[1:-1]
-  assert len(lines) == 4
-  for i, line in enumerate(lines):
-    words = shlex.split(line)[:-1]
-    assert words[:2] == ['JAX_PLATFORMS=cpu', 'XLA_FLAGS=--xla_force_host_platform_device_count=1']
-    assert words[2:7] == TRAIN
-    assert words[7:] == ['--coordinator=127.0.0.1:5000', f'--process-id={i}', '--processes=4']
+  """The script itself is run, with a gmtalker that writes down how it was called."""
+  toy = 'gmtalker() { echo "$JAX_PLATFORMS $XLA_FLAGS $@"; }\n'
+  done = subprocess.run(
+    ['bash', '-c', toy + written('local', capsys)], capture_output=True, text=True
+  )
+  seen = [line.split() for line in sorted(done.stdout.splitlines(), key=lambda line: line[-22:])]
+  assert len(seen) == 4
+  for i, words in enumerate(seen):
+    assert words[:2] == ['cpu', '--xla_force_host_platform_device_count=1']
+    assert words[2:6] == TRAIN[1:]
+    assert words[6:] == ['--coordinator=127.0.0.1:5000', f'--process-id={i}', '--processes=4']
 
 
 def test_a_slurm_job_saves_before_its_time_is_up_and_goes_back_to_the_queue(capsys, cluster):

@@ -22,3 +22,4 @@ def test_every_command_of_the_recovery_page_runs(tmp_path, monkeypatch):
   for command in commands:
     assert main(shlex.split(command)) == 0, command
   assert steps.find(tmp_path / 'run' / 'checkpoints') == [4]
+  assert list((tmp_path / 'strict' / 'profile').rglob('*.xplane.pb'))

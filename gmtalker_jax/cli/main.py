@@ -27,6 +27,7 @@ COMMANDS = {
   'table': 'the numbers of a sweep: means, spreads, holes',
   'reenact': 'paint recorded clips anew, beside their photographs',
   'checkpoint': 'verify, list or prune the checkpoints of a training',
+  'goodput': 'where the time of a training went, with all its restarts',
   'doctor': 'check this machine and this installation',
 }
 EXAMPLES = """\

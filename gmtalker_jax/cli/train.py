@@ -15,6 +15,9 @@ examples:
   --coordinator=HOST:PORT --process-id=I --processes=N, the same command on each (docs/pods.md).
   --peer-timeout=SECONDS   a process without a sign for so long is lost, and the others end with 78
 
+  --profile=STEP:COUNT     trace so many steps from this one on into WORKDIR/profile, for XProf,
+                           TensorBoard or Perfetto
+
 exit codes: 0 done; 1 failed (diverged, a full disk); 2 bad input; 75 stopped by SIGTERM or Ctrl-C
 and saved; 76 the same by SIGUSR1; 77 stuck, see config.faults.watchdog_s. After 75, 76 and 77 the
 same command goes on; docs/recovery.md has more.
@@ -49,7 +52,8 @@ def main(argv: Sequence[str]) -> int:
 
   try:
     with processes.Peers(workdir, together.peer_timeout, jax.process_index(), jax.process_count()):
-      metrics = run.train(config, workdir, progress=jax.process_index() == 0)
+      first = jax.process_index() == 0
+      metrics = run.train(config, workdir, progress=first, profile=together.profile)
   except termination.Preempted as stopped:
     print(f'gmtalker: {stopped}', file=sys.stderr)
     return stopped.exit_code
@@ -64,14 +68,20 @@ def main(argv: Sequence[str]) -> int:
 
 
 def read_processes(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-  """Returns what says that this process is one of several, and the other arguments."""
+  """Returns what is said of this process and not of the run, and the other arguments."""
   parser = arguments.Parser('train', __doc__ or '')
   add = parser.add_argument
   add('--coordinator', default='')
   add('--process-id', type=arguments.whole)
   add('--processes', type=arguments.count)
   add('--peer-timeout', type=arguments.not_negative, default=60.0)
+  add('--profile', type=_window, default=(0, 0))
   return parser.parse_known_args(argv)
+
+
+def _window(text: str) -> tuple[int, int]:
+  first, _, count = text.partition(':')
+  return arguments.count(first), arguments.count(count)
 
 
 def read_flags(argv: Sequence[str]) -> tuple[Any, str]:

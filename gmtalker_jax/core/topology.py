@@ -15,15 +15,29 @@ class Chip(NamedTuple):
   """What a maker says of a chip."""
 
   memory: float  # bytes that a program may use
-  flops: float  # per second, bfloat16
+  flops: float  # per second, bfloat16 without sparsity
   bandwidth: float  # bytes per second from its memory
-  link: float  # bytes per second to its neighbours, all links together
+  link: float  # bytes per second to its neighbours, all links together, one direction
 
 
+# Flops, bandwidth and half of the links' "bidirectional bandwidth per chip": the tables of
+# https://docs.cloud.google.com/tpu/docs/ v5e, v5p-training and v6e, read on 2026-11-26 (older
+# versions of the last page say 1640e9 and 448e9). Memory: what the compiler for each chip says is
+# available when a program is too large; the tables say 16, 95 and 32 GB.
 CHIPS = {
   'v5e': Chip(15.75 * 2**30, 197e12, 819e9, 200e9),
   'v5p': Chip(95.74 * 2**30, 459e12, 2_765e9, 600e9),
-  'v6e': Chip(31.25 * 2**30, 918e12, 1_640e9, 448e9),
+  'v6e': Chip(31.25 * 2**30, 918e12, 1_600e9, 400e9),
+}
+# By `jax.Device.device_kind`. Of GPUs the makers' data sheets, where "with sparsity" is halved.
+_FLOPS = {
+  'TPU v5 lite': CHIPS['v5e'].flops,
+  'TPU v5': CHIPS['v5p'].flops,
+  'TPU v6 lite': CHIPS['v6e'].flops,
+  'NVIDIA H100 80GB HBM3': 989.4e12,
+  'NVIDIA H200': 989.4e12,
+  'NVIDIA A100-SXM4-80GB': 312e12,
+  'NVIDIA A100-SXM4-40GB': 312e12,
 }
 _TPU = re.compile(r'\d+(x\d+){1,2}')
 _ADVICE = 'e.g. v5e:16x16, v5p:4x4x4 or gpu:8,memory=80e9,flops=989e12,bandwidth=3.35e12,link=450e9'
@@ -36,6 +50,11 @@ class Topology(NamedTuple):
   chip: Chip
   devices: Sequence[jax.Device]
   exact: bool  # False: compiled by the CPU's compiler, which stands in
+
+
+def peak(kind: str) -> float:
+  """Flops per second of a `device_kind` in bfloat16; 0 if its maker was not asked."""
+  return _FLOPS.get(kind, 0.0)
 
 
 def parse(name: str) -> tuple[str, Chip, int]:

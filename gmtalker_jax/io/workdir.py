@@ -3,6 +3,7 @@
 WORKDIR/config.json        the config and what was derived from the data (`About`)
 WORKDIR/statistics.json    moments of the training records
 WORKDIR/metrics.jsonl      one line per report; tensorboard/ holds the same
+WORKDIR/sessions.jsonl     one line per start, for `gmtalker goodput`
 WORKDIR/checkpoints/STEP/  state, inference, data, about, statistics, digests
 WORKDIR/final.json         the metrics at the end
 """

@@ -16,21 +16,26 @@ from gmtalker_jax.io import files
 _logger = logging.getLogger(__name__)
 
 METRICS = 'metrics.jsonl'
+SESSIONS = 'sessions.jsonl'  # a line for each time that the run was begun or went on
 FAULTS = 'faults'  # STEP.json and STEP.npz of steps that were not applied
 
 
 class Writer:
   """Appends metrics of a run; does nothing on any process but the first. A context manager."""
 
-  def __init__(self, workdir: str | Path, step: int = 0):
-    """Opens the files of a run that goes on after `step`: later rows are dropped."""
+  def __init__(self, workdir: str | Path, step: int = 0, began: float | None = None):
+    """Opens the files of a run that goes on after `step`: later rows are dropped.
+
+    `began` is the time at which this process began with it, for the diary of sessions.
+    """
     self._lines: TextIO | None = None
     self._events: Any = None
     if jax.process_index() != 0:
       return
     self._workdir = Path(workdir)
     self._workdir.mkdir(parents=True, exist_ok=True)
-    _drop_after(self._workdir / METRICS, step)
+    dropped = _drop_after(self._workdir / METRICS, step)
+    _note_session(self._workdir, step, began or time.time(), dropped)
     self._lines = (self._workdir / METRICS).open('a')
     self._events = _tensorboard(self._workdir / 'tensorboard', step)
 
@@ -80,6 +85,17 @@ def read_metrics(workdir: str | Path) -> list[dict[str, float]]:
   return _rows(path) if path.is_file() else []
 
 
+def read_sessions(workdir: str | Path) -> list[dict[str, float]]:
+  """Each time that a run was begun or went on, in order: all in seconds since 1970.
+
+  began, opened: when its process began with it, and when it was ready for the first step;
+  step: that it went on after; dropped: time of the last report of the session before whose steps
+  had to be made again, 0 if none had.
+  """
+  path = Path(workdir) / SESSIONS
+  return _rows(path) if path.is_file() else []
+
+
 def last_metrics(workdir: str | Path) -> dict[str, float]:
   """The newest value of every metric of a run."""
   found: dict[str, float] = {}
@@ -110,9 +126,22 @@ def _rows(path: Path) -> list[dict[str, float]]:
   return rows
 
 
-def _drop_after(path: Path, step: int) -> None:
+def _drop_after(path: Path, step: int) -> list[dict[str, float]]:
+  """Drops the rows of steps after `step`, and returns them."""
   if not path.is_file():
-    return
+    return []
   with warnings.catch_warnings(action='ignore'):  # a cut line is dropped like the later ones
-    rows = [row for row in _rows(path) if row['step'] <= step]
-  files.write_text(path, ''.join(json.dumps(row) + '\n' for row in rows))
+    rows = _rows(path)
+  kept = [row for row in rows if row['step'] <= step]
+  files.write_text(path, ''.join(json.dumps(row) + '\n' for row in kept))
+  return [row for row in rows if row['step'] > step]
+
+
+def _note_session(workdir: Path, step: int, began: float, dropped: list[dict[str, float]]) -> None:
+  last = dropped[-1]['time'] if dropped else 0.0
+  row = {'began': round(began, 3), 'opened': round(time.time(), 3), 'step': step, 'dropped': last}
+  try:
+    with (workdir / SESSIONS).open('a') as file:
+      file.write(json.dumps(row) + '\n')
+  except OSError as error:
+    _logger.warning('the start is not noted: %s', error.strerror or error)

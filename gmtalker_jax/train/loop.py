@@ -23,6 +23,7 @@ from gmtalker_jax.train import programs
 from gmtalker_jax.train.cadence import due
 from gmtalker_jax.train.faults import Diverged, Faults, Guard, Taken
 from gmtalker_jax.train.pace import Pace
+from gmtalker_jax.train.profile import Profile
 from gmtalker_jax.train.progress import Progress
 from gmtalker_jax.train.report import Report, named
 from gmtalker_jax.train.termination import Preempted, Termination
@@ -67,6 +68,7 @@ class Run(NamedTuple):
   faults: Faults = STRICT  # how many it bears
   rates: Mapping[str, Callable[[int], Any]] = {}  # learning rates by step, to be reported
   progress: bool = True  # show a bar, or lines where there is no terminal
+  profile: Profile = Profile()  # steps to trace
 
 
 def fit(run: Run) -> dict[str, float]:
@@ -91,9 +93,11 @@ def fit(run: Run) -> dict[str, float]:
     )
   example = run.batches[0]
   like = programs.abstract_state(run.stage, example, run.seed, run.mesh, run.fsdp)
+  step = programs.train_step(run.stage, run.seed, run.mesh, run.mode, like)
   compiled = _Programs(
-    programs.train_step(run.stage, run.seed, run.mesh, run.mode, like),
+    step,
     programs.evaluator(run.stage, run.evaluation, run.seed, run.mesh),
+    programs.ideal_seconds(step, like, example, run.mesh, run.mode),
   )
   at, rollbacks = _restore_or_begin(run, example, like), 0
   with Termination() as termination, Watchdog(run.faults.watchdog_s) as watchdog:
@@ -116,6 +120,7 @@ def fit(run: Run) -> dict[str, float]:
 class _Programs(NamedTuple):
   step: Callable[..., Any]
   evaluate: Callable[..., dict[str, float]]
+  ideal: float  # seconds of a step at the devices' peak; 0 where that is not known
 
 
 class _Place(NamedTuple):
@@ -131,23 +136,27 @@ def _train(
 ) -> dict[str, float]:
   schedule, checkpoints, steps = run.schedule, run.checkpoints, run.schedule.steps
   results: dict[str, float] = {}
+  speed: dict[str, float] = {}
   state, ahead = at.state, at.position - at.step
   with (
     run.open_writer(at.step) as writer,
     Progress(run.stage.name, at.step, steps, run.progress) as shown,
     contextlib.closing(run.batches.iterate(at.position)) as feed,
+    run.profile as profile,
   ):
-    pace = Pace(_size(run.batches[0]), run.mesh.size)
+    pace = Pace(_size(run.batches[0]) * jax.process_count(), run.mesh.size, compiled.ideal)
     guard = Guard(run.faults, run.batches.members, writer.fault)
     report = Report(guard.applied, lambda taken, broken: guard.skipped(taken, broken, state))
     for i in range(at.step, steps):
       begun = time.monotonic()
       watchdog.at(i + 1, 'the batch')
+      profile.before(i + 1)
       batch = next(feed)
       pace.waited(time.monotonic() - begun)
       watchdog.at(i + 1, 'the computation')
       with jax.transfer_guard('disallow'):
         state, metrics = compiled.step(state, sharding.place_batch(batch, run.mesh))
+      profile.after(i + 1, metrics)
       report.add(Taken(i + 1, i + ahead, batch), metrics)
       pace.step(begun)
       done, stop = i + 1, termination.asked(i + 1)
@@ -155,8 +164,9 @@ def _train(
         results |= named('train', report.take())
         own = {n: v for n, v in results.items() if n.startswith('train/')}
         rates = {name: float(rate(i)) for name, rate in run.rates.items()}
-        writer.write(done, own | named('rate', rates) | named('pace', pace.take()))
-      shown.update(done, results)
+        speed = named('pace', pace.take())
+        writer.write(done, own | named('rate', rates) | speed)
+      shown.update(done, results | speed)
       if due(done, schedule.save_every, steps) or stop:
         watchdog.at(done, 'the save')
         report.check()

@@ -8,8 +8,10 @@ import numpy as np
 class Pace:
   """Times of steps as the loop sees them. A device works ahead by one step, so single ones blur."""
 
-  def __init__(self, batch_size: int, devices: int):
+  def __init__(self, batch_size: int, devices: int, ideal: float = 0.0):
+    """`ideal`: seconds of a step at the devices' peak; 0 where that is not known."""
     self._examples = batch_size / devices
+    self._ideal = ideal
     self._last: float | None = None
     self._steps: list[float] = []
     self._waits: list[float] = []
@@ -49,4 +51,6 @@ class Pace:
         'examples_per_second_per_device': self._examples / max(steps.mean(), 1e-9),
         'data_wait_share': waits.sum() / max(steps.sum(), 1e-9),
       }
+      if self._ideal:
+        found['mfu'] = self._ideal / max(float(np.median(steps)), 1e-9)
     return {name: float(f'{value:.4g}') for name, value in found.items()}

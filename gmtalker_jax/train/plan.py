@@ -193,6 +193,9 @@ def _placed(batch: Any, mesh: jax.sharding.Mesh) -> Any:
 
 
 def _needed(message: str) -> str:
-  """'Used 30G of 15G', out of the compiler's long message."""
-  found = re.search(r'Used \S+ of \S+ \w+', message)
-  return found[0] if found else message.splitlines()[0][:200]
+  """What was needed of what there is, out of the compiler's long message."""
+  if found := re.search(r'Used \S+ of \S+ \w+', message):
+    return found[0]
+  if found := re.search(r'\((\S+)\) exceeds available \w+ \((\S+)\)', message):
+    return f'{found[1]} of {found[2]}'
+  return message.splitlines()[0][:200]

@@ -9,10 +9,11 @@ import jax
 from tqdm import tqdm
 
 SECONDS_PER_LINE = 30.0
+_SHARES = {'pace/data_wait_share': 'data wait', 'pace/mfu': 'MFU'}
 
 
 class Progress:
-  """Shows step, speed, time left and every '.../loss' on stderr. A context manager."""
+  """Shows step, speed, time left, every '.../loss' and the pace on stderr. A context manager."""
 
   def __init__(self, name: str, start: int, steps: int, shown: bool = True):
     self._name, self._steps = name, steps
@@ -33,7 +34,10 @@ class Progress:
 
   def update(self, step: int, metrics: Mapping[str, float]) -> None:
     """Tells that `step` steps are done; `metrics` are those of the last report."""
-    headline = ', '.join(f'{n} {v:.4g}' for n, v in metrics.items() if n.endswith('/loss'))
+    headline = ', '.join(
+      [f'{n} {v:.4g}' for n, v in metrics.items() if n.endswith('/loss')]
+      + [f'{said} {100 * metrics[n]:.2g} %' for n, said in _SHARES.items() if n in metrics]
+    )
     if self._bar is not None:
       self._bar.set_postfix_str(headline, refresh=False)
       self._bar.update(step - self._bar.n)

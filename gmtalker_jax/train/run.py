@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from gmtalker_jax.stages import STAGES
 from gmtalker_jax.stages.base import Stage, beginning_with
 from gmtalker_jax.train import examples, loop, optimizers
 from gmtalker_jax.train import settings as settings_lib
+from gmtalker_jax.train.profile import Profile
 from gmtalker_jax.train.settings import Settings
 
 _logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ def train(
   workdir_path: str | Path,
   progress: bool = True,
   devices: list[jax.Device] | None = None,
+  profile: tuple[int, int] = (0, 0),
 ) -> dict[str, float]:
   """Trains the stage that a config describes; goes on where the workdir stopped.
 
@@ -37,6 +40,7 @@ def train(
     workdir_path: everything is written there, see io/workdir.py.
     progress: show it on stderr.
     devices: train on these; by default on all.
+    profile: (first step, how many) of a trace in WORKDIR/profile; none by default.
 
   Returns:
     The last metrics, 'train/...' and 'test/...', as in WORKDIR/final.json.
@@ -45,6 +49,7 @@ def train(
     InputError: the config, the records or the workdir do not fit.
     faults.Diverged, termination.Preempted: see there.
   """
+  began = time.time()
   config, directory = _plain(config), Path(workdir_path)
   settings = read(config)
   _check_resume(config, directory)
@@ -70,7 +75,7 @@ def train(
     if jax.process_index() == 0:
       workdir.write_json(directory / 'config.json', documents['about'])
       workdir.write_json(directory / 'statistics.json', documents['statistics'])
-    return Writer(directory, step)
+    return Writer(directory, step, began)
 
   size = settings.data.batch_size
   readable = batches.Tolerant(found.train, found.example, settings.faults.bad_share)
@@ -97,6 +102,7 @@ def train(
         faults=settings.faults,
         rates={name: optimizers.rate(o) for name, o in settings.optimizers.items()},
         progress=progress,
+        profile=Profile(directory / 'profile', *profile),
       )
     )
   results = {**last_metrics(directory), **results}  # a finished run is only evaluated again

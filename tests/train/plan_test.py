@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,21 @@ SIZES = {
 }
 GPU = 'gpu:8,memory=1e9,flops=1e12,bandwidth=1e11,link=1e10'
 STAGES = {'expression': expression, 'motion': motion, 'portrait': portrait}
+TOO_LARGE = """
+import sys
+from gmtalker_jax.cli import plan as command
+command._begin(sys.argv[1:])
+import jax
+from gmtalker_jax.core import topology
+from gmtalker_jax.train import plan
+for name in sys.argv[1:]:
+  place = jax.sharding.SingleDeviceSharding(topology.find(name).devices[0])
+  x = jax.ShapeDtypeStruct((12_000, 2**23), 'float32', sharding=place)
+  try:
+    jax.jit(lambda x: x + 1).trace(x).lower(lowering_platforms=('tpu',)).compile()
+  except jax.errors.JaxRuntimeError as error:
+    print(plan._needed(str(error)))
+"""
 needs_libtpu = pytest.mark.skipif(
   importlib.util.find_spec('libtpu') is None,
   reason="the compiler for TPUs is not installed: pip install '.[plan]'",
@@ -97,6 +113,30 @@ def test_a_tpu_that_is_not_here_is_planned(tmp_path):
   assert found['flops'] > 0
   assert found['collectives']['all-reduce'] > 0
   assert '| fits ' in done.stdout
+
+
+@needs_libtpu
+def test_the_memory_of_a_chip_is_what_its_compiler_has():
+  """A program that is too large says how much there is."""
+  names = {'v5e': 'v5e:2x2', 'v5p': 'v5p:2x2x1', 'v6e': 'v6e:2x2'}
+  done = subprocess.run(
+    [sys.executable, '-c', TOO_LARGE, *names.values()],
+    cwd=Path(__file__).parents[2], capture_output=True, text=True,
+  )  # fmt: skip
+  said = done.stdout.splitlines()
+  assert len(said) == len(names), done.stderr
+  for kind, line in zip(names, said, strict=True):
+    found = re.search(r'of (\d+\.\d+)G', line)
+    assert float(found[1]) == pytest.approx(topology.CHIPS[kind].memory / 2**30, abs=0.005), line
+
+
+def test_too_large_is_said_in_short():
+  for message in (
+    'RESOURCE_EXHAUSTED: Ran out of memory. Used 30.10G of 15.75G hbm. Exceeded hbm capacity by',
+    'RESOURCE_EXHAUSTED: ... required for HLO temporaries (30.10G) exceeds available HBM (15.75G).',
+  ):
+    assert re.search('30.10G of 15.75G', plan._needed(message))
+    assert len(plan._needed(message)) < 30
 
 
 @pytest.mark.prove

@@ -87,11 +87,11 @@ def table(found: Mapping[str, Any]) -> list[Row]:
 
 
 def _lmd_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-  """The baselines' table: name, mouth distance, face distance, closed lips."""
-  entries = found.get('baselines', {}).get('expression', {})
+  """The table of who moves the face: name, mouth distance, face distance, closed lips."""
   return [
-    (name, f'{v["mouth_lmd"]:.4f}', f'{v["face_lmd"]:.4f}', _or_nothing(v['lip_closure_recall']))
-    for name, v in entries.items()
+    (who, f'{v["mouth_lmd"]:.4f}', f'{v["face_lmd"]:.4f}', _or_nothing(v['lip_closure_recall']))
+    for who, v in found.get('rows', {}).items()
+    if 'mouth_lmd' in v
   ]
 
 

@@ -21,9 +21,7 @@ FOUND = {
   'silence_jaw_open': 0.01,
   'knn_purity': 0.7,
   'clips': {'test': 4},
-  'baselines': {
-    'expression': {'talker': {'mouth_lmd': 0.01, 'face_lmd': 0.02, 'lip_closure_recall': 0.8}}
-  },
+  'rows': {'talker': {'mouth_lmd': 0.01, 'face_lmd': 0.02, 'lip_closure_recall': 0.8}},
   'emotion_confusion': {a: {b: int(a == b) for b in schema.EMOTIONS} for a in schema.EMOTIONS},
 }
 

@@ -58,12 +58,14 @@ def test_every_entry_of_the_registry_is_measured_defined_and_printed(folder, cap
   assert all(found[name] is None for name in undefined)
   assert found['definitions'] == {n: m.definition for n, m in metrics.METRICS.items()}
   assert found['toy'] == found['clips']['test'] == 8
-  table = found['baselines']['expression']
+  table = found['rows']
   assert table['truth']['mouth_lmd'] == 0
   assert table['truth']['lip_closure_recall'] == 1
-  assert found['mouth_lmd_ratio'] == table['talker']['mouth_lmd'] / table['mean face']['mouth_lmd']
+  ratio = table['talker']['mouth_lmd'] / table['mean face']['mouth_lmd']
+  assert found['mouth_lmd_ratio'] == pytest.approx(ratio)
   assert found['lip_closure_recall'] == table['talker']['lip_closure_recall']
-  assert found['portrait_psnr_gain_db'] == found['portrait_psnr_db'] - found['rendering_psnr_db']
+  gain = found['portrait_psnr_db'] - found['rendering_psnr_db']
+  assert found['portrait_psnr_gain_db'] == pytest.approx(gain)
   points = json.loads((folder / 'embedding.json').read_text())
   assert len(points['points']) == len(points['emotions']) == found['clips']['test']
   printed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
@@ -83,6 +85,11 @@ def test_the_truth_as_a_talker_scores_perfectly_and_speaks_once(folder):
   assert found['lip_closure_recall'] == 1
   assert found['emotion_accuracy'] == found['emotion_accuracy_truth']
   assert tuple(found['definitions']) == names
+  assert [c for c in found['checks'] if not c['holds'] and c['metric'] != 'emotion_accuracy'] == []
+  assert {c['metric'] for c in found['checks']} >= {'mouth_lmd_ratio', 'lip_closure_recall'}
+  low, high = found['intervals']['mouth_lmd_ratio_shuffled']
+  assert low < found['mouth_lmd_ratio_shuffled'] < high
+  assert set(found['by_clip']['mouth_lmd_ratio']) == {r['id'] for r in study.test}
   assert study.spoken == 2 * len(study.test)  # with the right sound and with the wrong one
 
 
@@ -93,7 +100,7 @@ def test_chosen_numbers_are_all_that_is_written(folder, tmp_path, capsys):
   ]  # fmt: skip
   assert main(arguments) == 0
   found = json.loads((tmp_path / 'metrics.json').read_text())
-  assert found.keys() == {'silence_jaw_open', 'clips', 'definitions'}
+  assert found.keys() == {'silence_jaw_open', *protocol.ABOUT}
   assert found['definitions'].keys() == {'silence_jaw_open'}
   assert [path.name for path in tmp_path.iterdir()] == ['metrics.json']
   assert len(capsys.readouterr().out.splitlines()) == 2  # with the line of headings
@@ -106,7 +113,7 @@ def test_without_portrait_records_their_numbers_are_left_out_or_refused(folder, 
   some = {'portrait_ssim': metrics.METRICS['portrait_ssim'], 'toy': TOY}
   monkeypatch.setattr(metrics, 'METRICS', some)
   found = protocol.evaluate(study)
-  assert found.keys() == {'toy', 'clips', 'definitions'}
+  assert found.keys() == {'toy', *protocol.ABOUT}
   assert found['definitions'].keys() == {'toy'}
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.evaluation import metrics
+from gmtalker_jax.evaluation import metrics, protocol
 
 
 @pytest.mark.parametrize('name', metrics.METRICS)
@@ -11,6 +11,7 @@ def test_an_entry_says_all_that_one_must_know_to_read_its_number(name):
   assert metric.unit
   assert metric.definition
   assert metric.better in ('lower', 'higher') or metric.better[0] < metric.better[1]
+  assert (metric.compute is None) != (metric.samples is None)
   references = [*metric.baselines.values(), *([] if metric.truth is None else [metric.truth])]
   assert all(not isinstance(r, str) or r in metrics.METRICS for r in references)
 
@@ -18,7 +19,7 @@ def test_an_entry_says_all_that_one_must_know_to_read_its_number(name):
 def test_no_name_is_taken_twice():
   names = [m.name for theme in metrics.THEMES for m in theme.METRICS]
   names += [table for theme in metrics.THEMES for m in theme.METRICS for table in m.tables]
-  assert len(names) == len({*names, 'clips', 'definitions'}) - 2
+  assert len(names) == len({*names, *protocol.ABOUT}) - len(protocol.ABOUT)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():

@@ -1,10 +1,10 @@
 """Is the emotion that was asked for the one that is seen? A judge of the truth names it."""
 
-import numpy as np
-
 from gmtalker_jax.data import schema
 from gmtalker_jax.evaluation.classifier import EmotionClassifier
 from gmtalker_jax.evaluation.metrics.metric import Metric
+from gmtalker_jax.evaluation.performers import TALKER, TRUTH, Performance, sampled
+from gmtalker_jax.evaluation.sample import Sample
 from gmtalker_jax.evaluation.study import Study, part
 from gmtalker_jax.inference import timeline
 
@@ -30,13 +30,14 @@ def _labels(study: Study) -> list[str]:
   return [record['emotion'] for record in study.test]
 
 
-def _accuracy(study: Study) -> float:
-  pairs = zip(named(study), _labels(study), strict=True)
-  return float(np.mean([a == b for a, b in pairs]))
+def _named_rightly(study: Study) -> dict[str, Sample]:
+  """Of everybody, per clip: 1 where the judge names the emotion."""
 
+  def rightly(shown: Performance) -> list[bool]:
+    pairs = zip(judge(study).predict(shown.expression), shown.records, strict=True)
+    return [name == record['emotion'] for name, record in pairs]
 
-def _accuracy_truth(study: Study) -> float:
-  return judge(study).accuracy([r['expression'] for r in study.test], _labels(study))
+  return sampled(rightly)(study)
 
 
 def _accuracy_full(study: Study, sounds: int = 6) -> float:
@@ -58,7 +59,7 @@ def _confusion(study: Study) -> dict[str, dict[str, int]]:
 METRICS = (
   Metric(
     name='emotion_accuracy',
-    compute=_accuracy,
+    samples=_named_rightly,
     unit='share',
     better='higher',
     truth='emotion_accuracy_truth',
@@ -69,7 +70,7 @@ METRICS = (
   ),
   Metric(
     name='emotion_accuracy_truth',
-    compute=_accuracy_truth,
+    samples=lambda study: {TALKER: _named_rightly(study)[TRUTH]},
     unit='share',
     better='higher',
     baselines=_GUESSING,

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from gmtalker_jax.evaluation import sample
+from gmtalker_jax.evaluation.sample import Combine, Sample
 from gmtalker_jax.evaluation.study import Study
 
 Reference = float | str  # a number, or the name of the metric that measures it
@@ -15,7 +17,11 @@ class Metric:
 
   Attributes:
     name: key in metrics.json.
-    compute: the number, or None where these clips do not define it.
+    compute: the number, or None where these clips do not define it; left out with `samples`.
+    samples: by who does it ('talker' and the rows beside it) a row of values for each clip, of
+      which the number and its interval are made; None where the clips do not define it.
+    combine: makes the number of a mean row.
+    hears: it asks whether the face fits the sound, so the wrong sound must make it worse.
     unit: of the number.
     definition: in words, so that someone else would measure the same.
     better: 'lower', 'higher', or the range (low, high) in which it should lie.
@@ -26,7 +32,10 @@ class Metric:
   """
 
   name: str
-  compute: Callable[[Study], float | None]
+  compute: Callable[[Study], float | None] | None = None
+  samples: Callable[[Study], Mapping[str, Sample] | None] | None = None
+  combine: Combine = sample.first
+  hears: bool = False
   unit: str
   definition: str
   better: Literal['lower', 'higher'] | tuple[float, float]
@@ -34,6 +43,15 @@ class Metric:
   baselines: Mapping[str, Reference] = dataclasses.field(default_factory=dict)
   needs: tuple[Literal['records', 'portrait_records'], ...] = ('records',)
   tables: Mapping[str, Callable[[Study], Any]] = dataclasses.field(default_factory=dict)
+
+  def measure(self, study: Study) -> tuple[float | None, Mapping[str, Sample]]:
+    """The talker's number, and the samples of everybody where there are any."""
+    if self.samples is not None:
+      found = self.samples(study) or {}
+      return sample.value(found['talker'], self.combine) if found else None, found
+    assert self.compute is not None, f'{self.name} has neither compute nor samples'
+    number = self.compute(study)
+    return None if number is None else float(number), {}
 
   def is_measurable(self, study: Study) -> bool:
     """Whether the study has what the metric needs."""

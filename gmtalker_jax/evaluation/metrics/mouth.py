@@ -1,14 +1,15 @@
 """Is the mouth where the sound puts it? Beside the wrong sound, trivial faces and the truth."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from gmtalker_jax import speech
 from gmtalker_jax.data import schema
-from gmtalker_jax.evaluation import baselines
 from gmtalker_jax.evaluation.metrics.metric import Metric
+from gmtalker_jax.evaluation.performers import MEAN, SHUFFLED, TALKER, TRUTH, performances
+from gmtalker_jax.evaluation.sample import Sample, ratio
 from gmtalker_jax.evaluation.study import Records, Study, part
 from gmtalker_jax.face.landmark_model import LandmarkModel
 from gmtalker_jax.face.landmarks import INNER_LIPS, MIDDLE_LIPS, OUTER_LIPS
@@ -16,32 +17,22 @@ from gmtalker_jax.inference import speak, timeline
 
 MOUTH = np.array(OUTER_LIPS + INNER_LIPS)
 JAW_OPEN = schema.EXPRESSION_NAMES.index('jawOpen')
-_SHUFFLED = 'talker, shuffled sound'
 _ANY = ('records', 'portrait_records')  # labels are not needed
-_TURNS = (0.25, 0.5, 0.75)  # of a clip's length
-
-Scores = dict[str, Any]  # by metric: a number, or None
 
 
 @part
-def scores(study: Study) -> dict[str, Scores]:
-  """By who moves the face: mouth_lmd, face_lmd and lip_closure_recall over the held-out clips."""
-  study.progress('expression')
-  train, test = study.heard
-  wrong = [(i, rows) for i in range(len(test)) for rows in _wrong_sounds(study, i)]
-  ridge, mean = baselines.Ridge(train), baselines.mean_face(train)
-  candidates = {
-    'talker': (study.generated, test),
-    _SHUFFLED: (
-      [study.express(test[i], rows, i) for i, rows in wrong],
-      [test[i] for i, _ in wrong],
-    ),
-    'ridge regression': ([ridge.predict(r['speech']) for r in test], test),
-    'mean face': ([np.broadcast_to(mean, r['expression'].shape) for r in test], test),
-    'truth': ([r['expression'] for r in test], test),
-  }
+def scores(study: Study) -> dict[str, dict[str, Sample]]:
+  """By what is measured, then by who moves the face: the held-out clips."""
   model = LandmarkModel.of(study.talker.head)
-  return {name: _distances(model, *faces) for name, faces in candidates.items()}
+  measured = {who: _measure(model, *shown) for who, shown in performances(study).items()}
+  widest = max(gap.max() for gap in measured[TRUTH].gaps)
+  found: dict[str, dict[str, Sample]] = {'mouth_lmd': {}, 'face_lmd': {}, 'closures': {}}
+  for who, one in measured.items():
+    found['mouth_lmd'][who] = Sample.of(one.clips, one.mouth)
+    found['face_lmd'][who] = Sample.of(one.clips, one.face)
+    closed = [closures(g, t, widest) for g, t in zip(one.gaps, one.true_gaps, strict=True)]
+    found['closures'][who] = Sample.of(one.clips, closed)
+  return found
 
 
 def landmark_distance(predicted: np.ndarray, truth: np.ndarray) -> float:
@@ -57,71 +48,55 @@ def lip_gap(landmarks: np.ndarray) -> np.ndarray:
   return np.linalg.norm(landmarks[:, upper] - landmarks[:, lower], axis=-1)
 
 
-def closure_recall(gaps: list[np.ndarray], true_gaps: list[np.ndarray]) -> float | None:
-  """Share of truly closed frames in which `gaps` is closed as well, one frame early or late.
+def closures(gap: np.ndarray, true: np.ndarray, widest: float) -> tuple[int, int]:
+  """Truly closed frames in which `gap` is closed as well, one frame early or late; and all those.
 
-  None where no frame is.
+  Closed is below 15 % of the widest gap that is seen.
   """
-  limit = 0.15 * max(g.max() for g in true_gaps)
-  hits, total = 0, 0
-  for gap, true in zip(gaps, true_gaps, strict=True):
-    padded = np.pad(gap, 1, mode='edge')
-    near = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
-    hits += int(((near < limit) & (true < limit)).sum())
-    total += int((true < limit).sum())
-  return hits / total if total else None
+  limit = 0.15 * widest
+  padded = np.pad(gap, 1, mode='edge')
+  near = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
+  return int(((near < limit) & (true < limit)).sum()), int((true < limit).sum())
 
 
-def _wrong_sounds(study: Study, i: int) -> list[np.ndarray]:
-  """Rows [2T, D] of what held-out clip `i` does not say.
+class _Measured(NamedTuple):
+  """Of each clip."""
 
-  Another clip's, where there are labelled ones; who was only filmed for a portrait may have one
-  held-out clip, which is then turned in time: the same voice, loudness and pace elsewhere.
-  """
-  clips = study.heard[1]
-  rows = np.asarray(clips[i]['speech'])
-  if study.records is not None:
-    return [_fitted(clips[_partner(clips, i)]['speech'], len(rows))]
-  frames = len(rows) // schema.SPEECH_PER_FRAME
-  return [np.roll(rows, schema.SPEECH_PER_FRAME * round(turn * frames), 0) for turn in _TURNS]
+  clips: list[str]
+  mouth: list[float]
+  face: list[float]
+  gaps: list[np.ndarray]
+  true_gaps: list[np.ndarray]
 
 
-def _partner(test: Records, i: int) -> int:
-  """Another clip, of the same emotion where there is one: only the sound should be wrong."""
-  same = [j for j, r in enumerate(test) if r['emotion'] == test[i]['emotion'] and j != i]
-  return same[i % len(same)] if same else (i + 1) % len(test)
-
-
-def _fitted(rows: np.ndarray, length: int) -> np.ndarray:
-  return np.resize(rows, (length, rows.shape[1])) if len(rows) < length else rows[:length]
-
-
-def _distances(model: LandmarkModel, values: Sequence[np.ndarray], truths: Records) -> Scores:
-  mouth, face, gaps, true_gaps = [], [], [], []
+def _measure(model: LandmarkModel, values: Sequence[np.ndarray], truths: Records) -> _Measured:
+  found = _Measured([], [], [], [], [])
   for expression, record in zip(values, truths, strict=True):
     ours = model.place(expression, record['identity'])
     truth = model.place(record['expression'], record['identity'])
-    mouth.append(landmark_distance(ours[:, MOUTH], truth[:, MOUTH]))
-    face.append(landmark_distance(ours, truth))
-    gaps.append(lip_gap(ours))
-    true_gaps.append(lip_gap(truth))
-  return {
-    'mouth_lmd': float(np.mean(mouth)),
-    'face_lmd': float(np.mean(face)),
-    'lip_closure_recall': closure_recall(gaps, true_gaps),
-  }
+    found.clips.append(record['id'])
+    found.mouth.append(landmark_distance(ours[:, MOUTH], truth[:, MOUTH]))
+    found.face.append(landmark_distance(ours, truth))
+    found.gaps.append(lip_gap(ours))
+    found.true_gaps.append(lip_gap(truth))
+  return found
 
 
-def _scored(key: str) -> Callable[[Study], float | None]:
-  return lambda study: scores(study)['talker'][key]
+def _relative(study: Study) -> dict[str, Sample]:
+  """mouth_lmd of everybody beside that of the mean face."""
+  lmd = scores(study)['mouth_lmd']
+  still = lmd[MEAN].values
+  return {who: Sample(one.clips, np.hstack([one.values, still])) for who, one in lmd.items()}
 
 
-def _ratio(who: str) -> Callable[[Study], float]:
-  return lambda study: scores(study)[who]['mouth_lmd'] / scores(study)['mean face']['mouth_lmd']
+def _shuffled(study: Study) -> dict[str, Sample]:
+  return {TALKER: _relative(study)[SHUFFLED]}
 
 
-def _shuffle_rise(study: Study) -> float:
-  return _ratio(_SHUFFLED)(study) / max(_ratio('talker')(study), 1e-9) - 1
+def _risen(study: Study) -> dict[str, Sample]:
+  lmd = scores(study)['mouth_lmd']
+  columns = [lmd[SHUFFLED].values, lmd[TALKER].values]
+  return {TALKER: Sample(lmd[TALKER].clips, np.hstack(columns))}
 
 
 def _silence_jaw_open(study: Study, seeds: int = 5) -> float:
@@ -138,7 +113,9 @@ def _silence_jaw_open(study: Study, seeds: int = 5) -> float:
 METRICS = (
   Metric(
     name='mouth_lmd_ratio',
-    compute=_ratio('talker'),
+    samples=_relative,
+    combine=ratio,
+    hears=True,
     unit='ratio',
     better='lower',
     needs=_ANY,
@@ -149,7 +126,8 @@ METRICS = (
   ),
   Metric(
     name='mouth_lmd_ratio_shuffled',
-    compute=_ratio(_SHUFFLED),
+    samples=_shuffled,
+    combine=ratio,
     unit='ratio',
     better='higher',
     needs=_ANY,
@@ -160,7 +138,8 @@ METRICS = (
   ),
   Metric(
     name='mouth_lmd_shuffle_rise',
-    compute=_shuffle_rise,
+    samples=_risen,
+    combine=lambda row: ratio(row) - 1,
     unit='ratio',
     better='higher',
     needs=_ANY,
@@ -170,7 +149,8 @@ METRICS = (
   ),
   Metric(
     name='mouth_lmd',
-    compute=_scored('mouth_lmd'),
+    samples=lambda study: scores(study)['mouth_lmd'],
+    hears=True,
     unit='head widths',
     better='lower',
     needs=_ANY,
@@ -178,11 +158,10 @@ METRICS = (
     definition='mouth landmark distance to truth in head widths: 40 lip points of the head mesh in '
     'head space, their mean subtracted in each frame, Euclidean distance, mean over points, frames '
     'and clips (method 5.3; in 3D, so pose does not count)',
-    tables={'baselines': lambda study: {'expression': scores(study)}},
   ),
   Metric(
     name='face_lmd',
-    compute=_scored('face_lmd'),
+    samples=lambda study: scores(study)['face_lmd'],
     unit='head widths',
     better='lower',
     needs=_ANY,
@@ -191,7 +170,9 @@ METRICS = (
   ),
   Metric(
     name='lip_closure_recall',
-    compute=_scored('lip_closure_recall'),
+    samples=lambda study: scores(study)['closures'],
+    combine=ratio,
+    hears=True,
     unit='share',
     better='higher',
     needs=_ANY,

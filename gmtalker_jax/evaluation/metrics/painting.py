@@ -1,5 +1,6 @@
 """The painter alone: held-out renderings in every emotion, judged by what we did not make."""
 
+import functools
 from typing import NamedTuple
 
 import cv2
@@ -9,9 +10,10 @@ import numpy as np
 
 from gmtalker_jax.core.arrays import to_signed
 from gmtalker_jax.data import schema, source
-from gmtalker_jax.evaluation import regions
-from gmtalker_jax.evaluation.metrics import portrait
+from gmtalker_jax.evaluation import regions, shots
 from gmtalker_jax.evaluation.metrics.metric import Metric
+from gmtalker_jax.evaluation.performers import TALKER
+from gmtalker_jax.evaluation.sample import Sample
 from gmtalker_jax.evaluation.study import Study, part
 from gmtalker_jax.inference import latents, reenact, speak
 from gmtalker_jax.io import identity, perceptual
@@ -36,17 +38,17 @@ class Painted(NamedTuple):
 def painted(study: Study) -> Painted:
   """Frames of the talker's person, painted as `speak` would in each emotion."""
   study.progress('portrait in every emotion')
-  talker, shots = study.talker, portrait.shots(study)
-  stack = {name: np.stack([s[name] for s in shots]) for name in ('rendering', 'image')}
+  talker, found = study.talker, shots.shots(study)
+  stack = {name: np.stack([s[name] for s in found]) for name in ('rendering', 'image')}
   mixtures = latents.Encoder(talker.expression, talker.speech_encoder).mixtures()
   rng = np.random.default_rng(0)
 
   def paint(emotion: np.ndarray, temperature: float) -> np.ndarray:
-    z = np.stack([mixtures.draw(emotion, temperature, rng) for _ in shots])
-    weights, batch = np.tile(emotion, (len(shots), 1)), speak.batch_size()
+    z = np.stack([mixtures.draw(emotion, temperature, rng) for _ in found])
+    weights, batch = np.tile(emotion, (len(found), 1)), speak.batch_size()
     parts = [
       speak.paint_batch(talker, *(x[i : i + batch] for x in (stack['rendering'], weights, z)))
-      for i in range(0, len(shots), batch)
+      for i in range(0, len(found), batch)
     ]
     return np.concatenate(parts)
 
@@ -54,19 +56,31 @@ def painted(study: Study) -> Painted:
   wanted = [(name, eye[k], 0.0) for k, name in enumerate(schema.EMOTIONS)]
   wanted.append((DRAWN, eye[schema.NEUTRAL], 1.0))
   made = {name: paint(*how) for name, *how in study.watch('emotions', wanted)}
-  return Painted(stack['image'], np.stack([s['landmarks'] for s in shots]), made)
+  return Painted(stack['image'], np.stack([s['landmarks'] for s in found]), made)
 
 
 def _neutral(study: Study) -> np.ndarray:
   return painted(study).by_emotion['neutral']
 
 
-def lpips(predicted: np.ndarray, truth: np.ndarray) -> float:
-  """Mean LPIPS (AlexNet, v0.1) of uint8 pictures [N, H, W, 3]."""
-  weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), perceptual.load_alexnet())
-  measure = jax.jit(lambda a, b: distance(weights, a, b, alexnet.features))
+def lpips(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+  """LPIPS [N] (AlexNet, v0.1) of uint8 pictures [N, H, W, 3]."""
+  measure = _measure()
   pairs = zip(predicted, truth, strict=True)
-  return float(np.mean([measure(to_signed(a)[None], to_signed(b)[None])[0] for a, b in pairs]))
+  return np.array([float(measure(to_signed(a)[None], to_signed(b)[None])[0]) for a, b in pairs])
+
+
+@functools.cache
+def _measure():
+  weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), perceptual.load_alexnet())
+  return jax.jit(lambda a, b: distance(weights, a, b, alexnet.features))
+
+
+def _lpips(study: Study) -> dict[str, Sample]:
+  """Of everybody's frames; the talker's are those painted as neutral."""
+  made, clips = painted(study), shots.clips(study)
+  rows = shots.pictures(study) | {TALKER: _neutral(study)}
+  return {who: Sample.of(clips, lpips(p, made.photograph)) for who, p in rows.items()}
 
 
 def _psnr_by_emotion(study: Study) -> dict[str, float]:
@@ -165,7 +179,7 @@ def _flicker(study: Study) -> float | None:
 METRICS = (
   Metric(
     name='portrait_lpips',
-    compute=lambda study: lpips(_neutral(study), painted(study).photograph),
+    samples=_lpips,
     unit='distance',
     better='lower',
     truth=0.0,

@@ -1,73 +1,30 @@
 """Is the picture a photograph? Held-out frames, painted from the true coefficients."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
-import cv2
 import dm_pix
 import jax
 import numpy as np
 
-from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.data import emotion as emotions
-from gmtalker_jax.data import frames as clip_frames
-from gmtalker_jax.data import source, windows
-from gmtalker_jax.data.batches import Cached
-from gmtalker_jax.data.latent import Normal
-from gmtalker_jax.evaluation import regions
+from gmtalker_jax.evaluation import shots
 from gmtalker_jax.evaluation.metrics.metric import Metric
+from gmtalker_jax.evaluation.performers import TALKER, TRUTH
+from gmtalker_jax.evaluation.sample import Sample
 from gmtalker_jax.evaluation.study import Study, part
-from gmtalker_jax.inference import latents, speak
-from gmtalker_jax.inference.talker import Talker
+
+MOST = 100.0  # dB: of equal pictures
 
 
-class Pictures(NamedTuple):
-  """The same held-out frames three times, uint8 [N, H, W, 3]."""
-
-  photograph: np.ndarray
-  portrait: np.ndarray  # as the talker paints it
-  rendering: np.ndarray  # plain, enlarged to the size of the others
+def psnr(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+  """PSNR [N] in dB of uint8 pictures [N, H, W, 3], at most 100."""
+  error = np.square(_unit(predicted) - _unit(truth)).mean((1, 2, 3))
+  return 10 * np.log10(1 / np.maximum(error, 10 ** (-MOST / 10)))
 
 
-@part
-def pictures(study: Study) -> Pictures:
-  """Some frames of the talker's person.
-
-  Raises:
-    InputError: no held-out clip of that person, or one without frames.
-  """
-  study.progress('portrait')
-  talker, batch = study.talker, speak.batch_size()
-  stack = {name: np.stack([s[name] for s in shots(study)]) for name in shots(study)[0]}
-  painted = [
-    speak.paint_batch(
-      talker, *(stack[n][i : i + batch] for n in ('rendering', 'emotion', 'latent'))
-    )
-    for i in study.watch('painting', range(0, len(stack['image']), batch))
-  ]
-  size = talker.portrait.module.output_size
-  enlarged = np.stack([cv2.resize(r, (size, size)) for r in stack['rendering']])
-  return Pictures(stack['image'], np.concatenate(painted), enlarged)
-
-
-@part
-def shots(study: Study) -> list[dict[str, np.ndarray]]:
-  """Held-out frames of the talker's person: rendering, image, emotion, latent, landmarks."""
-  directory, batch = study.portrait_records, speak.batch_size()
-  assert directory is not None  # see Metric.needs
-  found = _shots(study.talker, directory)
-  return found[: len(found) // batch * batch] or found  # one shape, one compilation
-
-
-def psnr(predicted: np.ndarray, truth: np.ndarray) -> float:
-  """Mean PSNR in dB of uint8 pictures [N, H, W, 3]."""
-  return float(np.mean(dm_pix.psnr(_unit(predicted), _unit(truth))))
-
-
-def ssim(predicted: np.ndarray, truth: np.ndarray) -> float:
-  """Mean SSIM of uint8 pictures [N, H, W, 3]."""
+def ssim(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+  """SSIM [N] of uint8 pictures [N, H, W, 3]."""
   pairs = zip(_unit(predicted), _unit(truth), strict=True)
-  return float(np.mean([_ssim(a[None], b[None]) for a, b in pairs]))
+  return np.array([float(_ssim(a[None], b[None])[0]) for a, b in pairs])
 
 
 # Picture by picture: a tenth of the time and little memory.
@@ -78,48 +35,36 @@ def _unit(images: np.ndarray) -> np.ndarray:
   return np.asarray(images, np.float32) / 255.0
 
 
-def _shots(
-  talker: Talker, directory: str, frames: int = 48, clips: int = 12
-) -> list[dict[str, np.ndarray]]:
-  """About so many frames, from clips that are evenly spread."""
-  module, encode = talker.portrait.module, latents.Encoder(talker.expression, talker.speech_encoder)
-  opened = Cached(source.open_records(directory, 'test', with_frames=True), megabytes=256)
-  mine = [i for i in range(len(opened)) if opened[i]['subject'] == talker.subject]
-  if not mine:
-    raise InputError(f'got no test clip of {talker.subject!r} in {directory!r}, expected some')
-  mine = mine[:: max(1, len(mine) // clips)][:clips]
-  each, chosen = -(-frames // len(mine)), []
-  for i in mine:
-    record, tracked = opened[i], clip_frames.tracked(opened[i])
-    law = encode.posterior(record)
-    items = clip_frames.Frames(opened, {i: tracked}, Normal(law.mean[None], law.deviation[None]))
-    chosen_frames = range(len(items))[:: max(1, len(items) // each)][:each]
-    size, shape = module.output_size, talker.person.identity
-    points = regions.landmarks(talker.head, shape, record, tracked[list(chosen_frames)], size)
-    for k, at in zip(chosen_frames, points, strict=True):
-      item = items[k]
-      chosen.append(
-        {
-          'rendering': windows.reduce(item['rendering'], module.input_size, item['id']),
-          'image': windows.reduce(item['photograph'], module.output_size, item['id']),
-          'emotion': emotions.to_measure(record),
-          'latent': item['latent'].mean,
-          'landmarks': at,
-        }
-      )
-  return chosen
+def _compared(measure: Callable[[np.ndarray, np.ndarray], np.ndarray]):
+  """Of everybody's frames against the photographs: the mean in each clip."""
+
+  @part
+  def samples(study: Study) -> dict[str, Sample]:
+    shown, clips = shots.pictures(study), shots.clips(study)
+    return {who: Sample.of(clips, measure(p, shown[TRUTH])) for who, p in shown.items()}
+
+  return samples
 
 
-def _compared(measure: Callable[[np.ndarray, np.ndarray], float], what: str):
-  return lambda study: measure(getattr(pictures(study), what), pictures(study).photograph)
+_psnr, _ssims = _compared(psnr), _compared(ssim)
 
 
-_portrait_psnr, _rendering_psnr = _compared(psnr, 'portrait'), _compared(psnr, 'rendering')
+def _gain(study: Study) -> dict[str, Sample]:
+  """PSNR of everybody beside that of the plain rendering."""
+  found = _psnr(study)
+  plain = found[shots.RENDERING].values
+  return {TALKER: Sample(found[TALKER].clips, np.hstack([found[TALKER].values, plain]))}
+
+
+def _rendering(of: Callable[[Study], dict[str, Sample]]):
+  return lambda study: {TALKER: of(study)[shots.RENDERING]}
+
 
 METRICS = (
   Metric(
     name='portrait_psnr_gain_db',
-    compute=lambda study: _portrait_psnr(study) - _rendering_psnr(study),
+    samples=_gain,
+    combine=lambda row: row[..., 0] - row[..., 1],
     unit='dB',
     better='higher',
     baselines={'plain rendering': 0.0},
@@ -129,16 +74,17 @@ METRICS = (
   ),
   Metric(
     name='portrait_psnr_db',
-    compute=_portrait_psnr,
+    samples=_psnr,
     unit='dB',
     better='higher',
     baselines={'plain rendering': 'rendering_psnr_db'},
     needs=('portrait_records',),
-    definition='PSNR, RGB in 0..1, mean over frames',
+    truth=MOST,
+    definition='PSNR, RGB in 0..1, mean over frames, then over clips; equal pictures have 100',
   ),
   Metric(
     name='rendering_psnr_db',
-    compute=_rendering_psnr,
+    samples=_rendering(_psnr),
     unit='dB',
     better='higher',
     needs=('portrait_records',),
@@ -146,17 +92,18 @@ METRICS = (
   ),
   Metric(
     name='portrait_ssim',
-    compute=_compared(ssim, 'portrait'),
+    samples=_ssims,
     unit='index',
     better='higher',
     truth=1.0,
     baselines={'plain rendering': 'rendering_ssim'},
     needs=('portrait_records',),
-    definition='SSIM with an 11x11 Gaussian window of sigma 1.5 (dm-pix), mean over frames',
+    definition='SSIM with an 11x11 Gaussian window of sigma 1.5 (dm-pix), mean over frames, then '
+    'over clips',
   ),
   Metric(
     name='rendering_ssim',
-    compute=_compared(ssim, 'rendering'),
+    samples=_rendering(_ssims),
     unit='index',
     better='higher',
     needs=('portrait_records',),

@@ -56,7 +56,7 @@ def _said(metric: Metric, rows: Mapping[str, float]) -> Iterator[tuple[str, bool
   if performers.NOISE in rows:
     others = [who for who in rows if who != performers.NOISE]
     # A share may be 0 for others, too: a face that never moves closes no lips.
-    if metric.hears and metric.better == 'lower' or shots.BLURRED in rows:
+    if (metric.hears and metric.better == 'lower') or shots.BLURRED in rows:
       yield 'noise is the worst', all(worse(performers.NOISE, who) for who in others)
     else:
       yield 'noise is worse than the truth', worse(performers.NOISE, performers.TRUTH)

@@ -97,7 +97,7 @@ def fit(run: Run) -> dict[str, float]:
   compiled = _Programs(
     step,
     programs.evaluator(run.stage, run.evaluation, run.seed, run.mesh),
-    programs.ideal_seconds(step, like, example, run.mesh, run.mode),
+    programs.ideal_seconds(step, like, example, run.mesh),
   )
   at, rollbacks = _restore_or_begin(run, example, like), 0
   with Termination() as termination, Watchdog(run.faults.watchdog_s) as watchdog:

@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from gmtalker_jax.core import means, rng, sharding, topology
+from gmtalker_jax.core import flops, means, rng, sharding, topology
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.data.batches import Items
 from gmtalker_jax.stages.base import Metrics, Stage
@@ -80,11 +80,10 @@ def train_step(stage: Stage, seed: int, mesh: Mesh, mode: str, like: State) -> C
   return jax.jit(mapped, donate_argnums=0)
 
 
-def ideal_seconds(step: Any, like: State, example: Any, mesh: Mesh, mode: str) -> float:
+def ideal_seconds(step: Any, like: State, example: Any, mesh: Mesh) -> float:
   """Seconds of a step at its devices' peak in bfloat16; 0 where that is not known.
 
-  The flops are those of the program before XLA's optimisations: what the networks ask for. A phase
-  that is due every so often counts as if it were due each time.
+  A phase that is due every so often counts as if it were due each time.
   """
   peak = topology.peak(mesh.devices.flat[0].device_kind)
   if not peak:
@@ -94,8 +93,7 @@ def ideal_seconds(step: Any, like: State, example: Any, mesh: Mesh, mode: str) -
   batch = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct((rows, *x.shape[1:]), x.dtype, sharding=place), example
   )
-  flops = (step.lower(like, batch).cost_analysis() or {}).get('flops', 0.0)
-  return flops / (mesh.size if mode == 'jit' else 1) / peak  # a mapped program is one device's
+  return flops.count(step.trace(like, batch).jaxpr) / mesh.size / peak
 
 
 def evaluator(stage: Stage, batches: Items, seed: int, mesh: Mesh) -> Callable:

@@ -56,12 +56,12 @@ def test_the_ideal_time_of_a_step_is_its_share_of_the_flops_at_the_peak(mode, de
     step = jax.jit(jax.shard_map(product, mesh=mesh, in_specs=specs, out_specs=P(sharding.AXIS)))
   like = jax.ShapeDtypeStruct((30, 50), jnp.float32, sharding=sharding.replicated(mesh))
   batch = np.ones((16, 30), np.float32)
-  found = programs.ideal_seconds(step, like, batch, mesh, mode)
-  assert found == pytest.approx(2 * 16 * 30 * 50 / devices / 1e9, rel=1e-3)
+  found = programs.ideal_seconds(step, like, batch, mesh)
+  assert found == pytest.approx(2 * 16 * 30 * 50 / devices / 1e9)
 
 
 def test_an_unknown_peak_gives_no_mfu():
-  assert programs.ideal_seconds(None, None, None, sharding.make_mesh(), 'jit') == 0
+  assert programs.ideal_seconds(None, None, None, sharding.make_mesh()) == 0
   pace = Pace(16, 1, ideal=0.0)
   pace.step(0.0)
   pace.step(0.0)

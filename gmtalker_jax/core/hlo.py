@@ -44,6 +44,11 @@ def collectives(text: str, devices: int) -> list[Collective]:
   return [c for c in _each(text, devices) if c.group > 1]
 
 
+def loops(text: str) -> int:
+  """How many loops a compiled module has; compilers and `collectives` count a body once."""
+  return text.count(' while(')
+
+
 def _each(text: str, devices: int) -> Iterator[Collective]:
   for shapes, kind, started, rest in _CALL.findall(text):
     sizes = [

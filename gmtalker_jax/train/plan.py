@@ -35,6 +35,7 @@ class Plan(NamedTuple):
   sent: float  # bytes to neighbours, by the best ring
   compile_seconds: float
   chip: Chip
+  loops: int = 0  # of the program; what is in one counts once, however often it runs
 
   @property
   def headroom(self) -> float:
@@ -84,7 +85,8 @@ def make(
     raise TooLarge(_needed(str(error))) from None
   seconds = time.monotonic() - begun
   memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
-  found = hlo.collectives(compiled.as_text(), mesh.size)
+  text = compiled.as_text()
+  found = hlo.collectives(text, mesh.size)
   return Plan(
     stage=settings.stage,
     topology=topology.name,
@@ -104,6 +106,7 @@ def make(
     sent=sum(c.sent for c in found),
     compile_seconds=seconds,
     chip=topology.chip,
+    loops=hlo.loops(text),
   )
 
 

@@ -44,3 +44,10 @@ def test_the_forms_that_a_tpu_compiler_writes():
     hlo.Collective('all-gather', 128, 2),
     hlo.Collective('all-gather', 128, 4),
   ]
+
+
+def test_loops_are_seen():
+  looped = lambda x: jax.lax.scan(lambda c, _: (jnp.sin(c), None), x, None, length=9)[0]  # noqa: E731
+  text = jax.jit(looped).lower(jnp.zeros(8)).compile().as_text()
+  assert hlo.loops(text) == 1
+  assert hlo.loops(jax.jit(jnp.sin).lower(jnp.zeros(8)).compile().as_text()) == 0

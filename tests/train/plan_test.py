@@ -90,6 +90,18 @@ def test_its_bytes_are_those_of_the_live_state(fsdp, monkeypatch):
   assert (_on_one_device(live.params) < whole) == fsdp
 
 
+@pytest.mark.parametrize('stage', ['expression', 'portrait'])
+def test_the_bytes_of_the_other_stages_are_those_of_the_live_state(stage):
+  settings, mesh = run.read(smoke(stage)), sharding.make_mesh(jax.devices()[:1])
+  spec = STAGE_SPECS[stage]
+  made = run.make_stage(settings, {**settings.model, **{k: SIZES[k] for k in spec.sizes}})
+  batch = plan.abstract_batch(settings, SIZES, 8)
+  like = programs.abstract_state(made, batch, 0, mesh)
+  live = programs.first_state(made, batch, 0, like)
+  for name in ('params', 'opt_state', 'ema'):
+    assert plan.bytes_per_device(getattr(like, name)) == _on_one_device(getattr(live, name)) > 0
+
+
 def _on_one_device(tree):
   shards = [x.addressable_shards[0].data for x in jax.tree.leaves(tree)]
   return sum(shard.nbytes for shard in shards)
@@ -154,6 +166,7 @@ def test_full_size_fits_and_scales(stage, tmp_path):
   assert done.returncode == 0, done.stdout + done.stderr
   sys.stdout.write(done.stdout)
   small, middle, large, *_ = found = json.loads(out.read_text())
+  assert not any(f['loops'] for f in found)  # whose bodies would count once
   assert all(f['fits'] for f in found)
   for other in (middle, large):
     assert other['flops'] == pytest.approx(small['flops'], rel=0.02)

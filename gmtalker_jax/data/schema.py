@@ -59,6 +59,8 @@ class Layout(NamedTuple):
 LAYOUTS = {
   'arkit': Layout('arkit', EXPRESSION_NAMES, MOTION_NAMES),
   'bfm': Layout('bfm', tuple(f'expression{i:02d}' for i in range(64)), MOTION_NAMES[:6]),
+  # Of these no direction closes the lids alone: blinks are part of the expression, those here 0.
+  'gnm': Layout('gnm', tuple(f'expression{i:03d}' for i in range(383)), MOTION_NAMES),
 }
 
 

@@ -86,7 +86,8 @@ class Statistics(NamedTuple):
     """
     awake = Statistics(*(a.awakened(b) for a, b in zip(self, other, strict=True)))
     mean = awake.motion.mean.copy()
-    mean[_PLACE] = other.motion.mean[_PLACE]
+    place = _PLACE[len(mean) > _PLACE]  # the layout 'bfm' has no gaze
+    mean[place] = other.motion.mean[place]
     return awake._replace(motion=awake.motion._replace(mean=mean))
 
   def to_json(self) -> dict[str, Any]:

@@ -6,12 +6,12 @@ spherical harmonics; its length is `unit` of ours to a head width.
 """
 
 import dataclasses
-from typing import NamedTuple
 
 import numpy as np
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.face.camera import Camera
+from gmtalker_jax.face.model import FaceModel
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.types import Coefficients
@@ -19,20 +19,11 @@ from gmtalker_jax.types import Coefficients
 WIDTH = 257
 _PARTS = np.cumsum([80, 64, 80, 3, 27, 3])
 _AMBIENT = 0.8  # what its light is added to
-_FOCAL, _DISTANCE = 1015 / 224, 10.0  # image widths; its own lengths
 
 
-class FaceModel(NamedTuple):
-  """A head of that form, and what it takes to show it as its own renderer does."""
-
-  head: Head  # 64 expressions, no eyeballs; in head widths
-  unit: float  # of its lengths in a head width
-  texture: np.ndarray  # [80, V, 3] what a texture coefficient adds to the albedo
-
-  @property
-  def camera(self) -> Camera:
-    """The camera that its coefficients were fitted with."""
-    return Camera(_FOCAL, _DISTANCE / self.unit)
+def camera(unit: float) -> Camera:
+  """The camera that its coefficients were fitted with, for a model `unit` lengths wide."""
+  return Camera(1015 / 224, 10 / unit)
 
 
 def read(model: FaceModel, coeff: np.ndarray) -> tuple[Head, Person, Coefficients]:
@@ -41,8 +32,12 @@ def read(model: FaceModel, coeff: np.ndarray) -> tuple[Head, Person, Coefficient
   Identity, texture and light are the clip's means.
 
   Raises:
-    InputError: another shape, or numbers that are not finite.
+    InputError: another shape, numbers that are not finite, or a model of another kind.
   """
+  if model.layout != 'bfm' or model.texture is None:
+    raise InputError(
+      f'got a head of the layout {model.layout!r}, expected BFM for its coefficients'
+    )
   coeff = np.asarray(coeff, np.float32)
   if coeff.ndim != 2 or coeff.shape[1] != WIDTH or not len(coeff) or not np.isfinite(coeff).all():
     raise InputError(

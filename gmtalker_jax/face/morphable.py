@@ -26,7 +26,7 @@ class Head:
 
   mean: jax.Array  # [V, 3]
   identity: jax.Array  # [I, V, 3] one standard deviation per direction
-  expression: jax.Array  # [52, V, 3] in the order of schema.BLENDSHAPES, 0 on eyeballs; BFM: [64]
+  expression: jax.Array  # [52, V, 3] in the order of schema.BLENDSHAPES; BFM: [64], GNM: [383]
   triangles: jax.Array  # [F, 3] int32, counter-clockwise from outside
   triangle_group: jax.Array  # [F] int8, see GROUPS
   uv: jax.Array  # [V, 2] texture coordinates, see chart.py
@@ -34,7 +34,7 @@ class Head:
   albedo: jax.Array  # [V, 3] linear reflectance 0..1; the iris is painted in render.py
   eye_centre: jax.Array  # [2, 3] left, right: pivots of the mean head
   eye_vertices: jax.Array  # [2, E] int32 vertices of the left and the right eyeball; BFM: E = 0
-  landmark_triangle: jax.Array  # [478] int32, the MediaPipe face mesh and its irises; BFM: [68]
+  landmark_triangle: jax.Array  # [478] int32, the MediaPipe face mesh; BFM: [68], GNM: [0]
   landmark_barycentric: jax.Array  # [478, 3]
 
 
@@ -44,20 +44,21 @@ GROUPS = ('skin', 'left eye', 'right eye', 'upper teeth', 'lower teeth', 'tongue
 def blendshapes(coefficients: Coefficients) -> jax.Array:
   """Puts the blinks (motion) back among the expression: [..., 50], [..., 12] -> [..., 52].
 
-  In the layout 'bfm' ([..., 64], [..., 6]) the expression is all there is.
+  In the layouts 'bfm' ([..., 64], [..., 6]) and 'gnm' ([..., 383], [..., 12]) the expression is
+  all there is.
 
   Raises:
-    InputError: the coefficients are in neither layout.
+    InputError: the coefficients are in none of the layouts.
   """
   expression, motion = coefficients.expression, coefficients.motion
-  bfm = schema.LAYOUTS['bfm']
-  if (expression.shape[-1], motion.shape[-1]) == (len(bfm.expression), len(bfm.motion)):
-    return expression
+  for layout in (schema.LAYOUTS['bfm'], schema.LAYOUTS['gnm']):
+    if (expression.shape[-1], motion.shape[-1]) == (len(layout.expression), len(layout.motion)):
+      return expression
   expected = len(schema.EXPRESSION_NAMES), len(schema.MOTION_NAMES)
   if (expression.shape[-1], motion.shape[-1]) != expected:
     raise InputError(
       f'got {expression.shape[-1]} expression and {motion.shape[-1]} motion coefficients, expected '
-      f"{expected[0]} and {expected[1]}, use the layout 'arkit' (or 'bfm')"
+      f"{expected[0]} and {expected[1]}, use the layout 'arkit' (or another of data/schema.py)"
     )
   at = schema.BLINKS[0]
   parts = expression[..., :at], motion[..., schema.BLINK], expression[..., at:]
@@ -74,8 +75,8 @@ def split(blendshapes52: jax.Array) -> tuple[jax.Array, jax.Array]:
 def vertices(head: Head, identity: jax.Array, blendshapes: jax.Array, gaze: jax.Array) -> jax.Array:
   """Returns vertices [..., V, 3] in head space (method 1.3).
 
-  Linear in `identity` and `blendshapes`, but for the eyeballs, which turn as rigid bodies about
-  their own centres (and those move with the identity).
+  Linear in `identity` and `blendshapes`, but for the eyeballs, which turn about their own centres
+  (and those move with the identity).
 
   Args:
     head: the model.
@@ -128,7 +129,7 @@ def _displace(base: jax.Array, weights: jax.Array, directions: jax.Array) -> jax
 
 
 def _turn_eyes(head: Head, neutral: jax.Array, moved: jax.Array, gaze: jax.Array) -> jax.Array:
-  """Replaces the eyeballs of `moved` by those of `neutral`, turned by `gaze`; BFM has none."""
+  """Turns the eyeballs of `moved` by `gaze` about the centres that `neutral` has; BFM has none."""
   if not head.eye_vertices.shape[1]:
     return moved
   eyes = neutral[..., head.eye_vertices, :]  # [..., 2, E, 3]
@@ -137,9 +138,9 @@ def _turn_eyes(head: Head, neutral: jax.Array, moved: jax.Array, gaze: jax.Array
   angles = gaze.reshape(*gaze.shape[:-1], 2, 2)
   angles = jnp.concatenate([angles, jnp.zeros_like(angles[..., :1])], -1)
   lead = jnp.broadcast_shapes(moved.shape[:-2], angles.shape[:-2])
-  arm = jnp.broadcast_to(eyes - centre[..., None, :], lead + eyes.shape[-3:])
-  turned = move(arm, angles, jnp.broadcast_to(centre, lead + centre.shape[-2:]))
+  centre = jnp.broadcast_to(centre, lead + centre.shape[-2:])
   moved = jnp.broadcast_to(moved, lead + moved.shape[-2:])
+  turned = move(moved[..., head.eye_vertices, :] - centre[..., None, :], angles, centre)
   return moved.at[..., head.eye_vertices, :].set(turned)
 
 

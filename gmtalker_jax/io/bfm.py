@@ -2,12 +2,13 @@
 
 import os
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.face import chart
-from gmtalker_jax.face.bfm import FaceModel
+from gmtalker_jax.face import bfm, chart
+from gmtalker_jax.face.model import FaceModel, outwards, single
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.io import mat_files
 
@@ -43,7 +44,13 @@ def load(path: str | os.PathLike) -> FaceModel:
         'Deep3DFaceRecon'
       )
     arrays[key] = flat.astype(np.float64)
-  return _model(arrays, count, path)
+  try:
+    with np.errstate(all='ignore'):  # what is too large is refused by `single`
+      return _model(arrays, count, path)
+  except ValueError as error:
+    if isinstance(error, InputError):
+      raise
+    raise InputError(f'got {str(path)!r} ({error}), expected BFM_model_front.mat') from None
 
 
 def _model(arrays: dict[str, np.ndarray], count: int, path: str | os.PathLike) -> FaceModel:
@@ -57,11 +64,11 @@ def _model(arrays: dict[str, np.ndarray], count: int, path: str | os.PathLike) -
     raise InputError(
       f'got triangles or keypoints in {str(path)!r} that name no vertex, expected 1..{count}'
     )
-  triangles = _outwards(mean, triangles).astype(np.int32)
+  triangles = outwards(mean, triangles).astype(np.int32)
   at = np.concatenate(corners).astype(np.int32)
-  albedo = (arrays['meantex'].reshape(count, 3) / 255).astype(np.float32)
+  albedo = single(arrays['meantex'].reshape(count, 3) / 255)
   group = np.zeros(len(triangles), np.int8)
-  mean = (mean / unit).astype(np.float32)
+  mean = single(mean / unit)
   head = Head(
     mean=jnp.asarray(mean),
     identity=_directions(arrays['idBase'] / unit),
@@ -76,15 +83,10 @@ def _model(arrays: dict[str, np.ndarray], count: int, path: str | os.PathLike) -
     landmark_triangle=jnp.asarray(at),
     landmark_barycentric=jnp.asarray(triangles[at] == points[:, None], jnp.float32),
   )
-  return FaceModel(head, unit, np.asarray(_directions(arrays['texBase'] / 255)))
+  texture = np.asarray(_directions(arrays['texBase'] / 255))
+  return FaceModel(head, 'bfm', unit, texture, bfm.camera(unit))
 
 
-def _directions(base: np.ndarray) -> jnp.ndarray:
+def _directions(base: np.ndarray) -> jax.Array:
   """[3V, N] -> [N, V, 3]."""
-  return jnp.asarray(base.T.reshape(base.shape[1], -1, 3), jnp.float32)
-
-
-def _outwards(mean: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-  a, b, c = (mean[triangles[:, i]] for i in range(3))
-  outward = (np.cross(b - a, c - a) * (a + b + c)).sum()
-  return triangles if outward > 0 else triangles[:, ::-1]
+  return jnp.asarray(single(base.T.reshape(base.shape[1], -1, 3)))

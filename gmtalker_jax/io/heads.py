@@ -1,4 +1,4 @@
-"""Loads head models from disk."""
+"""Loads head models from disk, of every kind behind one function."""
 
 import os
 from importlib import resources
@@ -9,8 +9,10 @@ import numpy as np
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import chart
+from gmtalker_jax.face.model import FaceModel
 from gmtalker_jax.face.morphable import GROUPS, Head
 from gmtalker_jax.io import arrays as npz
+from gmtalker_jax.io import bfm, faceverse, gnm
 
 KEYS = (
   'mean', 'identity', 'expression', 'triangles', 'triangle_group', 'uv', 'albedo', 'blendshapes',
@@ -19,8 +21,28 @@ KEYS = (
 _MOST_BYTES = 200_000_000  # unpacked; the built-in head has 8 million
 
 
+def load(path: str = 'builtin') -> FaceModel:
+  """Loads any face model: 'builtin', or by what the file is one of these.
+
+    .mat  BFM 2009, BFM_model_front.mat of Deep3DFaceRecon (io/bfm.py)
+    .npy  FaceVerse v3, faceverse_v3_6_s.npy (io/faceverse.py)
+    .npz  GNM 3, gnm_head.npz (io/gnm.py); or a head of data_pipelines/head.py
+
+  Raises:
+    InputError: no such file, another kind, damaged, or arrays that do not fit together.
+  """
+  kinds = {'.mat': bfm.load, '.npy': faceverse.load}
+  suffix = os.path.splitext(path)[1].lower()
+  if path != 'builtin' and os.path.isfile(path):
+    if suffix in kinds:
+      return kinds[suffix](path)
+    if npz.has(path, gnm.MARK):
+      return gnm.load(path)
+  return FaceModel(load_head(path))
+
+
 def load_head(path: str = 'builtin') -> Head:
-  """Loads a head from an npz file (see data_pipelines/head.py); 'builtin' is the CC0 head.
+  """Loads a head of our own form (see data_pipelines/head.py); 'builtin' is the CC0 head.
 
   Raises:
     InputError: no such file, a key is missing, or its blendshapes are not schema.BLENDSHAPES.

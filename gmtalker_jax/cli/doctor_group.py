@@ -5,7 +5,6 @@ of the things that are tried.
 """
 
 import collections
-import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -24,7 +23,7 @@ from gmtalker_jax.core.errors import InputError
 
 _PACKAGES = ('jax', 'jaxlib', 'numpy', 'flax', 'optax', 'orbax-checkpoint', 'grain')
 _ARRIVE = 30.0  # seconds for all to start
-_ANSWER = 10.0  # seconds to look around
+_ANSWER = 20.0  # seconds to look around
 _SUM = 15.0  # seconds for the collective
 _CLOCKS = 30.0  # seconds between two clocks: leases and time limits go wrong with more
 _FAULT = 'fault: '
@@ -39,21 +38,12 @@ def main(argv: Sequence[str]) -> int:
   config, workdir = train.read_flags(flags)
   from gmtalker_jax.train import processes
 
-  index, count = processes.place(together.process_id, together.processes, os.environ)
-  with _peers(workdir, index, count):
-    processes.join(together.coordinator, together.process_id, together.processes, int(_ARRIVE) + 10)
-    return _examine(config, workdir)
-
-
-def _peers(workdir: str, index: int, count: int) -> contextlib.AbstractContextManager:
-  """Names whoever never arrives; JAX would only abort. It needs the workdir."""
-  from gmtalker_jax.train import processes
-
+  group = together.coordinator, together.process_id, together.processes
   try:
-    (Path(workdir) / processes.DIRECTORY).mkdir(parents=True, exist_ok=True)
-  except OSError:  # which the report will say
-    return contextlib.nullcontext()
-  return processes.Peers(workdir, _ARRIVE, index, count)
+    processes.join_in(workdir, *group, _ARRIVE)
+  except OSError:  # it cannot write the workdir, which the report will say
+    processes.join(*group, seconds=int(_ARRIVE))
+  return _examine(config, workdir)
 
 
 def _examine(config: Any, workdir: str) -> int:

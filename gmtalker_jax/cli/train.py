@@ -13,6 +13,7 @@ examples:
 
   Several processes train as one where a TPU VM, SLURM, Kubernetes or Open MPI started them, or by
   --coordinator=HOST:PORT --process-id=I --processes=N, the same command on each (docs/pods.md).
+  --start-timeout=SECONDS  who has not started by then is named, and the others end with 78 (300)
   --peer-timeout=SECONDS   a process without a sign for so long is lost, and the others end with 78
 
   --profile=STEP:COUNT     trace so many steps from this one on into WORKDIR/profile, for XProf,
@@ -44,7 +45,8 @@ def main(argv: Sequence[str]) -> int:
   # Only now: a wrong flag is refused before any device is touched.
   from gmtalker_jax.train import processes
 
-  processes.join(together.coordinator, together.process_id, together.processes)
+  group = together.coordinator, together.process_id, together.processes
+  processes.join_in(workdir, *group, together.start_timeout)
   import jax
 
   from gmtalker_jax.io import checkpoints
@@ -74,6 +76,7 @@ def read_processes(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   add('--coordinator', default='')
   add('--process-id', type=arguments.whole)
   add('--processes', type=arguments.count)
+  add('--start-timeout', type=arguments.not_negative, default=300.0)
   add('--peer-timeout', type=arguments.not_negative, default=60.0)
   add('--profile', type=_window, default=(0, 0))
   return parser.parse_known_args(argv)

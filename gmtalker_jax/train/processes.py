@@ -75,6 +75,14 @@ def cluster(environment: Mapping[str, str]) -> str:
   return ''
 
 
+def join_in(
+  workdir: str | Path, coordinator: str, index: int | None, count: int | None, seconds: float
+) -> bool:
+  """As `join`, but who does not start is named, by its missing sign in the workdir."""
+  with Peers(workdir, seconds, *place(index, count, os.environ), arriving=True):
+    return join(coordinator, index, count, int(seconds) + 15)  # JAX names nobody: it comes second
+
+
 def place(index: int | None, count: int | None, environment: Mapping[str, str]) -> tuple[int, int]:
   """(index, count) of this process as far as they are known before it joins; else (0, 1)."""
   if index is not None and count is not None:
@@ -105,14 +113,20 @@ def _start(seconds: int, **arguments) -> None:
 class Peers(contextlib.AbstractContextManager):
   """Ends this process with EXIT_LOST, and says whom it waits for, once another one is lost."""
 
-  def __init__(self, workdir: str | Path, seconds: float, index: int, count: int):
-    """Process `index` of `count`; one that gives no sign for `seconds` is lost."""
+  def __init__(
+    self, workdir: str | Path, seconds: float, index: int, count: int, arriving: bool = False
+  ):
+    """Process `index` of `count`; one that gives no sign for `seconds` is lost.
+
+    `arriving`: the block is the start of the work, and its end is no sign that this one is done.
+    """
     self._directory = Path(workdir) / DIRECTORY
     self._seconds, self._index = seconds, index
     self._others = [i for i in range(count) if i != index]
     self._over = threading.Event()
     self._thread: threading.Thread | None = None
     self._hold = contextlib.ExitStack()
+    self._arriving = arriving
 
   def __enter__(self) -> 'Peers':
     if self._others:
@@ -120,7 +134,8 @@ class Peers(contextlib.AbstractContextManager):
       self._write('0')
       self._thread = threading.Thread(target=self._watch, name='peers', daemon=True)
       self._thread.start()
-      self._hold.enter_context(_abort_held(self._seconds + 3))
+      if not self._arriving:
+        self._hold.enter_context(_abort_held(self._seconds + 3))
     return self
 
   def __exit__(self, kind, error, trace) -> None:
@@ -133,7 +148,8 @@ class Peers(contextlib.AbstractContextManager):
     self._hold.close()
     self._over.set()
     self._thread.join()
-    self._write(_FAILED if failed else _DONE)
+    if failed or not self._arriving:
+      self._write(_FAILED if failed else _DONE)
 
   def _watch(self) -> None:
     pause, count = min(self._seconds / 5, 2.0), 0

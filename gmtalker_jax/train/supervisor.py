@@ -40,7 +40,8 @@ def supervise(
   """Runs a group of processes to its end; returns the exit code.
 
   After an end in `AGAIN`, or by any signal, all are started again: so often in a row without a
-  newer checkpoint. SIGTERM, SIGINT and SIGUSR1 are passed on, and then nothing is started again.
+  newer checkpoint. SIGTERM, SIGINT and SIGUSR1 are passed on, and then nothing is started again; a
+  second one ends the processes at once.
 
   Args:
     start: starts all processes.
@@ -52,7 +53,7 @@ def supervise(
   with _Asked() as asked:
     while True:
       end = _wait(start(), asked, grace)
-      if not end.code or asked.number:
+      if not end.code or asked.times:
         return end.code
       if end.code not in AGAIN and end.code < 128:
         return end.code
@@ -104,11 +105,11 @@ def _wait(group: Sequence[subprocess.Popen], asked: '_Asked', grace: float) -> E
         deadline = time.monotonic() + grace
     if None not in codes:
       return first or End(0, 0)
-    if asked.number and not told:
+    if asked.times and not told:
       told = True
       for process in group:
         process.send_signal(signal.SIGTERM)  # JAX makes them agree on a step
-    if time.monotonic() > deadline:
+    if time.monotonic() > deadline or asked.times > 1:
       for process in group:
         process.kill()  # they wait for the lost one; a save in progress is lost, no finished one
     time.sleep(_LOOK)
@@ -143,10 +144,10 @@ def _say(line: str) -> None:
 
 
 class _Asked(contextlib.AbstractContextManager):
-  """Remembers a signal that asks to end."""
+  """Counts the signals that ask to end."""
 
   def __enter__(self) -> '_Asked':
-    self.number = 0
+    self.times = 0
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
     self._before = {number: signal.signal(number, self._ask) for number in numbers}
     return self
@@ -156,5 +157,5 @@ class _Asked(contextlib.AbstractContextManager):
       signal.signal(number, handler)
 
   def _ask(self, number: int, frame: Any) -> None:
-    del frame
-    self.number = number
+    del number, frame
+    self.times += 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import loop_test
 import numpy as np
 import pytest
+import toy_records
 
 from gmtalker_jax.io import steps, writers
 from gmtalker_jax.train import processes, termination
@@ -102,3 +103,18 @@ def test_fault_04_who_waits_for_a_killed_process_names_it_and_ends(tmp_path, sta
   assert both[1 - lost].returncode == processes.EXIT_LOST, said
   assert f'process {lost} ' in said
   assert time.monotonic() - begun < 60
+
+
+def test_who_never_starts_is_named(tmp_path):
+  """By the command itself, whose configs say nothing of processes; JAX would only abort."""
+  toy_records.write(tmp_path / 'records', train=8, test=4, size=0)
+  done = subprocess.run(
+    [
+      sys.executable, '-m', 'gmtalker_jax.cli.main', 'train', '--config=configs/motion.py:smoke',
+      f'--workdir={tmp_path}/run', f'--config.data.records={tmp_path}/records',
+      '--coordinator=127.0.0.1:5999', '--process-id=0', '--processes=2', '--start-timeout=2',
+    ],
+    env={**os.environ, 'PYTHONPATH': str(SCRIPT.parents[2])}, capture_output=True, text=True,
+  )  # fmt: skip
+  assert done.returncode == processes.EXIT_LOST, done.stderr
+  assert 'process 1 gave no sign for 2 s' in done.stderr

@@ -75,15 +75,19 @@ def test_a_newer_checkpoint_fills_the_budget_again(tmp_path):
   assert starts(tmp_path) == 4
 
 
-def test_sigterm_is_passed_on_and_nothing_starts_again(tmp_path):
+@pytest.mark.parametrize(
+  ('does', 'signals', 'code'), [('wait', 1, 75), ('hang', 2, supervisor.KILLED)]
+)
+def test_sigterm_is_passed_on_and_nothing_starts_again(does, signals, code, tmp_path):
   def stop():
     while not (tmp_path / 'starts-1').is_file():
       time.sleep(0.02)
-    time.sleep(0.2)
-    os.kill(os.getpid(), signal.SIGTERM)
+    for _ in range(signals):  # a second one is for those that do not listen
+      time.sleep(0.3)
+      os.kill(os.getpid(), signal.SIGTERM)
 
   threading.Thread(target=stop).start()
-  assert run(tmp_path, ['wait'], ['wait']) == 75
+  assert run(tmp_path, [does], [does]) == code
   assert starts(tmp_path) == 1
 
 

@@ -20,7 +20,7 @@ def get_config(variant: str = ''):
   config.model.update(
     latent_dim=16,
     stride=4,  # frames of one latent
-    latent_layout='sequence',  # sequence | vector: one latent per `stride` frames, or per clip
+    latent_layout='sequence',  # one latent per `stride` frames | vector: per clip | none at all
     flow_steps=4,  # 0 = a Gaussian prior
     flow_width=64,
     flow_layers=2,

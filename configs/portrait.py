@@ -31,6 +31,7 @@ def get_config(variant: str = ''):
     emotions=8,
     fuse_detail=False,  # True = detail of the rendering reaches the decoder directly
     mapping_width=256,
+    style_mapping='emotion',  # emotion (EMN) | plain (the public mapping network: told no emotion)
     zgm_injection='style_concat',  # style_concat (v1) | none (v2, v3) | input_concat
     latent_channels=8,  # of the picture, for input_concat
     dtype='float32',  # float32 | bfloat16: of the convolutions

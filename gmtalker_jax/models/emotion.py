@@ -1,4 +1,4 @@
-"""EMN: the emotion mapping network (method 4.2)."""
+"""From a random style to a style code: EMN (method 4.2), and what it is measured against."""
 
 import jax
 import jax.numpy as jnp
@@ -43,3 +43,18 @@ class EmotionMapping(nn.Module):
     weight = self.param(f'{name}_weight', nn.initializers.normal(1.0), shape) * fan_in**-0.5
     bias = self.param(f'{name}_bias', nn.initializers.zeros, (self.emotions, features))
     return jnp.einsum('bki,kio->bko', x, weight) + bias[None]
+
+
+class StyleMapping(nn.Module):
+  """The mapping network of the public StyleUNet, which EMN replaces: it is told no emotion."""
+
+  style_dim: int = 64
+  layers: int = 4
+
+  @nn.compact
+  def __call__(self, z_style: jax.Array) -> jax.Array:
+    """Returns [B, style_dim] for `z_style` [B, Z] ~ N(0, I)."""
+    x = pixel_norm(z_style)
+    for i in range(self.layers):
+      x = leaky_relu_gain(Linear(self.style_dim, name=f'layer_{i}')(x))
+    return x

@@ -16,7 +16,7 @@ from gmtalker_jax.models import layers
 from gmtalker_jax.models.decoder import Decoder
 
 OBJECTIVES = ('prior', 'posterior')
-LAYOUTS = ('sequence', 'vector')
+LAYOUTS = ('sequence', 'vector', 'none')
 DECODERS = ('autoregressive', 'parallel')
 
 
@@ -49,7 +49,8 @@ class MotionGenerator(nn.Module):
   """The normalizing-flow motion generator. Motion and speech are standardised.
 
   `flow_objective='prior'` is reading (B) of method 3.2 (the encoder speaks of z', the flow is the
-  prior), 'posterior' reading (A). `latent_layout='vector'` has one latent per clip.
+  prior), 'posterior' reading (A). `latent_layout='vector'` has one latent per clip;
+  'none' tells the decoder no latent at all: a regression, which gives the mean.
   """
 
   speech_dim: Count
@@ -87,7 +88,7 @@ class MotionGenerator(nn.Module):
     half = self.latent_dim // 2
     self.conditioners = [
       Conditioner(half, self.flow_width, self.heads, self.flow_layers, self.period)
-      for _ in range(self.flow_steps)
+      for _ in range(0 if self.latent_layout == 'none' else self.flow_steps)
     ]
     self.latent_in = nn.Dense(self.width)
     self.decoder = Decoder(
@@ -108,6 +109,9 @@ class MotionGenerator(nn.Module):
     L = ceil(T / stride). It is q(z') for the objective 'prior' and q(z) for 'posterior'.
     """
     self._check_speech(speech)
+    if self.latent_layout == 'none':  # q is the prior of no flow: nothing is learnt, no divergence
+      nothing = jnp.zeros((len(motion), 1, self.latent_dim))
+      return Gaussian(nothing, nothing)
     x = self.encoder(self.tokens(motion, speech, mask), mask)
     if self.pool is not None:
       x = self.pool(x, mask)[:, None]
@@ -119,7 +123,7 @@ class MotionGenerator(nn.Module):
 
   def latent_mask(self, mask: jax.Array) -> jax.Array:
     """1 for latents with a valid frame: mask [B, T] -> [B, L]."""
-    if self.latent_layout == 'vector':
+    if self.latent_layout != 'sequence':
       return mask.max(1, keepdims=True)
     return group(mask, self.stride).max(2)
 
@@ -165,6 +169,8 @@ class MotionGenerator(nn.Module):
 
   def context(self, latents: jax.Array, mask: jax.Array) -> jax.Array:
     """What the decoder is told at each frame: latents z' [B, L, C] -> [B, T, width]."""
+    if self.latent_layout == 'none':
+      return jnp.zeros((*mask.shape, self.width))
     x = self.latent_in(blank(latents, self.latent_mask(mask)))
     if self.latent_layout == 'vector':
       return per_frame(x[:, 0], mask.shape[1])

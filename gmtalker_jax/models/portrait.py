@@ -9,9 +9,10 @@ from flax import linen as nn
 from gmtalker_jax.core.bounds import Count, OneOf, Positive
 from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.models import style as parts
-from gmtalker_jax.models.emotion import EmotionMapping
+from gmtalker_jax.models.emotion import EmotionMapping, StyleMapping
 
 INJECTIONS = ('style_concat', 'none', 'input_concat')
+MAPPINGS = ('emotion', 'plain')
 
 
 class PortraitGenerator(nn.Module):
@@ -24,6 +25,7 @@ class PortraitGenerator(nn.Module):
     none          the later versions: the style is EMN's code, z_gm is not used.
     input_concat  z_gm, projected to `latent_channels`, becomes constant extra channels of the
                   rendering.
+  `style_mapping='plain'` takes EMN away: the style is a code of z_style alone.
   """
 
   input_size: Count = 256
@@ -35,6 +37,7 @@ class PortraitGenerator(nn.Module):
   latent_dim: Count = 256
   zgm_injection: Annotated[str, OneOf(INJECTIONS)] = 'style_concat'
   latent_channels: Count = 8
+  style_mapping: Annotated[str, OneOf(MAPPINGS)] = 'emotion'
   mapping_width: Count = 256
   fuse_detail: bool = False  # see StyleUNet
   dtype: Annotated[str, OneOf(parts.DTYPES)] = (
@@ -63,9 +66,13 @@ class PortraitGenerator(nn.Module):
       [B, H, W, 3], about -1..1 and not clipped, H = W = output_size.
     """
     check_choice('zgm_injection', self.zgm_injection, INJECTIONS)
-    style = EmotionMapping(self.emotions, self.style_dim, self.mapping_width, name='mapping')(
-      z_style, emotion
-    )
+    check_choice('style_mapping', self.style_mapping, MAPPINGS)
+    if self.style_mapping == 'plain':
+      style = StyleMapping(self.style_dim, name='mapping')(z_style)
+    else:
+      style = EmotionMapping(self.emotions, self.style_dim, self.mapping_width, name='mapping')(
+        z_style, emotion
+      )
     if self.zgm_injection == 'style_concat':
       own = parts.Linear(self.style_dim, name='latent')(latent)
       style = parts.Linear(self.style_dim, name='style')(jnp.concatenate((style, own), -1))

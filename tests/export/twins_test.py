@@ -38,10 +38,11 @@ MOTIONS = [
   {},
   {'latent_layout': 'vector', 'flow_audio_cond': True, 'align_window': 1},
   {'flow_audio_cond': True, 'decoder_mode': 'parallel', 'latent_dim': 5, 'stride': 3},
+  {'latent_layout': 'none'},
 ]
 PORTRAITS = [
   {},
-  {'zgm_injection': 'none', 'fuse_detail': True},
+  {'zgm_injection': 'none', 'fuse_detail': True, 'style_mapping': 'plain'},
   {'zgm_injection': 'input_concat', 'output_size': 128, 'fuse_detail': True},
 ]
 CASES = [

@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from configs import motion as config
+from gmtalker_jax.core import distributions
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import finalize
 from gmtalker_jax.models.motion import MotionGenerator
@@ -99,6 +100,18 @@ def test_samples_differ_by_key_and_not_without_noise():
   np.testing.assert_array_equal(
     run('sample', b.speech, keys[0], 0.0), run('sample', b.speech, keys[1], 0.0)
   )
+
+
+def test_without_a_latent_there_is_one_motion_and_no_divergence():
+  run, b = _model(bump=0.3, latent_layout='none'), _batch()
+  keys = jax.random.split(jax.random.key(0))
+  a, c = (run('sample', b.speech, k) for k in keys)
+  np.testing.assert_array_equal(a, c)
+  assert jnp.abs(a - run('sample', b.speech[::-1], keys[0])).mean() > 1e-3  # it listens
+  posterior = run('encode', b.motion, b.speech, b.mask)
+  drawn = jax.random.normal(keys[0], posterior.mean.shape)
+  density = run('prior_log_density', drawn, b.speech, b.mask)
+  np.testing.assert_allclose(distributions.log_density(posterior, drawn).sum(1), density, rtol=1e-6)
 
 
 def _stage(**model):

@@ -30,7 +30,7 @@ NETWORKS = {
       MOTION(latent_layout=layout, flow_audio_cond=audio),
       SEQUENCE,
     )
-    for layout in ('sequence', 'vector')
+    for layout in ('sequence', 'vector', 'none')
     for audio in (False, True)
   },
   **{

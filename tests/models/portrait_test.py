@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.models.emotion import StyleMapping
 from gmtalker_jax.models.portrait import PortraitGenerator, StyleUNet
 
-MAPPING = 4 * (64 * 64 + 64)  # the public network's own mapping layers, which EMN replaces
+MAPPING = 16_640  # of the public network's own mapping layers, which EMN replaces
 
 
 def count(tree) -> int:
@@ -31,6 +32,8 @@ def test_parameters_at_public_size(sizes, public):
   image = jnp.zeros((1, sizes[0], sizes[0], 3))
   shapes = jax.eval_shape(net.init, jax.random.key(0), image, jnp.zeros((1, 64)))
   assert count(shapes) + MAPPING == public
+  mapping = jax.eval_shape(StyleMapping().init, jax.random.key(0), jnp.zeros((1, 64)))
+  assert count(mapping) == MAPPING
 
 
 @pytest.mark.parametrize('sizes', [(64, 64), (64, 256), (128, 256), (256, 256), (256, 512)])
@@ -109,3 +112,10 @@ def test_detail_reaches_the_picture_where_it_is():
   ).sum((0, 3))
   near, far = moved[32:48, 16:32].mean(), moved[:16, 48:].mean()
   assert near > 3 * far
+
+
+def test_a_plain_style_is_told_no_emotion():
+  net, params, args = tiny(zgm_injection='none', style_mapping='plain')
+  image = net.apply(params, *args)
+  np.testing.assert_array_equal(net.apply(params, args[0], -args[1], *args[2:]), image)
+  assert jnp.abs(net.apply(params, *args[:3], -args[3]) - image).mean() > 1e-4

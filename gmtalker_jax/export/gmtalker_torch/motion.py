@@ -62,21 +62,24 @@ class MotionGenerator(nn.Module):
     dropout: float = 0.0,
   ):
     super().__init__()
-    self.latent_dim, self.stride, self.vector = latent_dim, stride, latent_layout == 'vector'
+    self.latent_dim, self.stride, self.width = latent_dim, stride, width
+    self.layout = latent_layout
     self.flow_audio_cond, self.cut = flow_audio_cond, latent_dim // 2
-    self.tokens = layers.FrameTokens(motion_dim, speech_dim, width)
-    self.encoder = layers.Encoder(width, heads, encoder_layers, period, period, dropout)
-    if self.vector:
+    if self.layout != 'none':
+      self.tokens = layers.FrameTokens(motion_dim, speech_dim, width)
+      self.encoder = layers.Encoder(width, heads, encoder_layers, period, period, dropout)
+      read = width if self.layout == 'vector' else stride * width
+      self.posterior_head = nn.Linear(read, 2 * latent_dim)
+      self.latent_in = nn.Linear(latent_dim, width)
+    if self.layout == 'vector':
       self.pool = layers.AttentionPooling(width)
-    self.posterior_head = nn.Linear(width if self.vector else stride * width, 2 * latent_dim)
     self.conditioners = nn.ModuleList(
       Conditioner(
         self.cut, latent_dim - self.cut, speech_dim if flow_audio_cond else 0, flow_width, heads,
         flow_layers, period,
       )
-      for _ in range(flow_steps)
+      for _ in range(0 if self.layout == 'none' else flow_steps)
     )  # fmt: skip
-    self.latent_in = nn.Linear(latent_dim, width)
     self.decoder = Decoder(
       motion_dim, speech_dim, width, heads, decoder_layers, period, align_window, history,
       speech_layers, decoder_mode == 'autoregressive', dropout,
@@ -91,10 +94,14 @@ class MotionGenerator(nn.Module):
 
   def encode(self, motion: Tensor, speech: Tensor, mask: Tensor) -> Gaussian:
     """motion [B, T, M], speech [B, 2T, D], mask [B, T] -> Gaussian over latents [B, L, C]."""
+    if self.layout == 'none':
+      nothing = motion.new_zeros(len(motion), 1, self.latent_dim)
+      return Gaussian(nothing, nothing)
     x = self.encoder(self.tokens(motion, speech, mask), mask)
-    x = (
-      self.pool(x, mask)[:, None] if self.vector else group(blank(x, mask), self.stride).flatten(2)
-    )
+    if self.layout == 'vector':
+      x = self.pool(x, mask)[:, None]
+    else:
+      x = group(blank(x, mask), self.stride).flatten(2)
     mean, log_variance = self.posterior_head(x).chunk(2, -1)
     return Gaussian(mean, log_variance.clamp(-10.0, 10.0))
 
@@ -123,13 +130,17 @@ class MotionGenerator(nn.Module):
 
   def context(self, latents: Tensor, mask: Tensor) -> Tensor:
     """What the decoder is told at each frame: latents [B, L, C] -> [B, T, width]."""
+    if self.layout == 'none':
+      return latents.new_zeros(*mask.shape, self.width)
     x = self.latent_in(blank(latents, self.latent_mask(mask)))
-    repeats = mask.shape[1] if self.vector else self.stride
+    repeats = self.stride if self.layout == 'sequence' else mask.shape[1]
     return x.repeat_interleave(repeats, 1)[:, : mask.shape[1]]
 
   def latent_mask(self, mask: Tensor) -> Tensor:
     """1 for latents with a real frame: mask [B, T] -> [B, L]."""
-    return mask.amax(1, keepdim=True) if self.vector else group(mask, self.stride).amax(2)
+    if self.layout != 'sequence':
+      return mask.amax(1, keepdim=True)
+    return group(mask, self.stride).amax(2)
 
   def sample(self, speech: Tensor, key: np.ndarray, temperature: float = 1.0) -> Tensor:
     """speech [B, 2T, D], a key of noise.py -> one motion of many [B, T, M]."""
@@ -144,7 +155,7 @@ class MotionGenerator(nn.Module):
     if not self.flow_audio_cond:
       return None
     rows = mask.repeat_interleave(2, 1)
-    stride = 2 * (mask.shape[1] if self.vector else self.stride)
+    stride = 2 * (self.stride if self.layout == 'sequence' else mask.shape[1])
     total = group(blank(speech, rows), stride).sum(2)
     return total / group(rows, stride).sum(2).clamp(min=1.0)[..., None]
 

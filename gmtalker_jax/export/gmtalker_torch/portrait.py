@@ -36,6 +36,22 @@ class EmotionMapping(nn.Module):
     return torch.einsum('bki,kio->bko', x, weight) + self.code_bias
 
 
+class StyleMapping(nn.Module):
+  """A style code from a random style alone: of a painter that is told no emotion."""
+
+  def __init__(self, style_dim: int, layers: int = 4):
+    super().__init__()
+    self.layer = nn.ModuleList(parts.Linear(style_dim, style_dim) for _ in range(layers))
+
+  def forward(self, z_style: Tensor, emotion: Tensor) -> Tensor:
+    """z_style [B, style_dim] ~ N(0, I) -> [B, style_dim]; the emotion is not looked at."""
+    del emotion
+    x = parts.pixel_norm(z_style)
+    for layer in self.layer:
+      x = parts.leaky_relu_gain(layer(x))
+    return x
+
+
 class StyleUNet(nn.Module):
   """A U-Net on Haar wavelets whose decoder is modulated by a style.
 
@@ -141,13 +157,18 @@ class PortraitGenerator(nn.Module):
     latent_dim: int = 256,
     zgm_injection: str = 'style_concat',
     latent_channels: int = 8,
+    style_mapping: str = 'emotion',  # or plain
     mapping_width: int = 256,
     fuse_detail: bool = False,
     dtype: str = 'float32',  # of the convolutions in training; here use torch.autocast
   ):
     super().__init__()
     self.style_dim, self.input_size, self.zgm_injection = style_dim, input_size, zgm_injection
-    self.mapping = EmotionMapping(emotions, style_dim, mapping_width)
+    self.mapping = (
+      StyleMapping(style_dim)
+      if style_mapping == 'plain'
+      else EmotionMapping(emotions, style_dim, mapping_width)
+    )
     inputs = 3
     if zgm_injection == 'style_concat':
       self.latent = parts.Linear(latent_dim, style_dim)

@@ -53,7 +53,7 @@ def folder(tmp_path_factory):
 )
 def test_every_command_that_can_run_here_runs(words, folder):
   if words[0] == 'plan':
-    if importlib.util.find_spec('libtpu') is None:
+    if '--count' not in words and importlib.util.find_spec('libtpu') is None:
       pytest.skip("the compiler for TPUs is not installed: pip install '.[plan]'")
     words = [re.sub(r'(configs/\w+\.py)$', r'\1:smoke', word) for word in words]
   env = {k: v for k, v in os.environ.items() if k != 'XLA_FLAGS'} | {'PYTHONPATH': str(ROOT)}

@@ -3,11 +3,13 @@
 examples:
   gmtalker plan --config=configs/portrait.py --topology=v5e:2x2,v5e:16x16 --per-chip 4
   gmtalker plan --config=configs/expression.py --topology=v5p:4x4x4 --config.fsdp=True
+  gmtalker plan --config=configs/portrait.py --topology=v5e:2x2 --count
   gmtalker plan --config=configs/motion.py \\
     --topology=gpu:8,memory=80e9,flops=989e12,bandwidth=3.35e12,link=450e9
 
 TPUs (v5e, v5p, v6e) need the extra `plan`, which brings their compiler. A GPU is given by its
-numbers, and the CPU's compiler stands in: take its memory and its bytes as estimates.
+numbers, and the CPU's compiler stands in: take its memory and its bytes as estimates. --count
+compiles nothing and needs no extra: it counts the flops as the step is written.
 """
 
 import json
@@ -30,29 +32,31 @@ def main(argv: Sequence[str]) -> int:
   add('--encoder', default='', help='of speech (the built-in one)')
   add('--subjects', type=arguments.count, default=64, help='training people')
   add('--latent-dim', type=arguments.count, default=256, help='of z_gm, for the portrait')
+  add('--count', action='store_true', help='only the bytes of the state and the flops as written')
   add('--quick', action='store_true', help='do not look for the largest batch')
   add('--price', type=arguments.not_negative, help='of one chip for one hour')
   add('--json', help='a file for the numbers')
   args, rest = parser.parse_known_args(argv)
   config, _ = train.read_flags([*rest, '--workdir=.'])
   names = [args.topology] if args.topology.startswith('gpu') else args.topology.split(',')
-  _begin(names)
+  _begin(names, args.count)
   columns = [_numbers(config, name, args) for name in names]
-  _print(columns)
+  _print(columns, _COUNTED if args.count else (*_ROWS, 'fits'))
   if args.json:
     Path(args.json).write_text(json.dumps(columns, indent=1) + '\n')
   return int(not all(column['fits'] for column in columns))
 
 
-def _begin(names: Sequence[str]) -> None:
+def _begin(names: Sequence[str], count_only: bool = False) -> None:
   """Checks the names and, before JAX starts, keeps it from real devices."""
   from gmtalker_jax.core import topology
 
   count = max(topology.parse(name)[2] for name in names)
-  if not names[0].startswith('gpu'):
+  stand_in = count_only or names[0].startswith('gpu')
+  if not stand_in:
     extras.require('plan', 'plan')
   os.environ['JAX_PLATFORMS'] = 'cpu'
-  if names[0].startswith('gpu'):  # the CPU stands in, once for each
+  if stand_in:  # the CPU stands in, once for each
     flags = os.environ.get('XLA_FLAGS', '')
     os.environ['XLA_FLAGS'] = f'{flags} --xla_force_host_platform_device_count={count}'
   # libtpu asks the network and the machine what it runs on, and locks a device; there is none.
@@ -77,9 +81,9 @@ def _numbers(config: Any, name: str, args: Any) -> dict[str, Any]:
     'subjects': args.subjects,
     'latent_dim': args.latent_dim,
   }
-  place = topology.find(name)
+  place = topology.find(name, args.count)
   try:
-    found = plans.make(config, place, sizes, args.per_chip or 0)
+    found = plans.make(config, place, sizes, args.per_chip or 0, args.count)
   except plans.TooLarge as needed:
     return {'topology': name, 'fits': False, 'reason': str(needed)}
   step = max(found.seconds.values())
@@ -90,7 +94,7 @@ def _numbers(config: Any, name: str, args: Any) -> dict[str, Any]:
     'chips': found.chips,
     'examples per chip': found.batch,
     'examples per chip, at most': None
-    if args.quick
+    if args.quick or args.count
     else plans.largest(config, place, sizes, found),
     'parameter bytes': found.params,
     'optimizer bytes': found.optimizer,
@@ -98,6 +102,7 @@ def _numbers(config: Any, name: str, args: Any) -> dict[str, Any]:
     'memory bytes': found.memory,
     'headroom bytes': found.headroom,
     'flops': found.flops,
+    'flops as written': found.written,
     'memory traffic bytes': found.read,
     'loops': found.loops,
     'collectives': found.collectives,
@@ -109,18 +114,16 @@ def _numbers(config: Any, name: str, args: Any) -> dict[str, Any]:
     'chip-hours, at least': hours,
     'cost, at least': None if args.price is None else hours * args.price,
     'fits': found.headroom >= 0,
-    'exact': place.exact,
+    'exact': place.exact or args.count,
   }
 
 
-def _print(columns: Sequence[dict[str, Any]]) -> None:
+def _print(columns: Sequence[dict[str, Any]], shown: Sequence[str]) -> None:
   rows = [['', *(column['topology'] for column in columns)]]
-  for label, text in _ROWS.items():
-    cells = ['-' if 'reason' in column else text(column) for column in columns]
+  for label in shown:
+    cells = [_cell(label, column) for column in columns]
     if any(cells):
       rows.append([label, *cells])
-  fits = ['yes' if c['fits'] else f'no: {c.get("reason", "see headroom")}' for c in columns]
-  rows.append(['fits', *fits])
   widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
   for number, row in enumerate(rows):
     print(
@@ -130,6 +133,12 @@ def _print(columns: Sequence[dict[str, Any]]) -> None:
       print('|' + '|'.join('-' * (width + 2) for width in widths) + '|')
   if not all(column.get('exact', True) for column in columns):
     print('The CPU compiler stood in: memory and bytes are estimates.')
+
+
+def _cell(label: str, column: dict[str, Any]) -> str:
+  if label == 'fits':
+    return 'yes' if column['fits'] else f'no: {column.get("reason", "see headroom")}'
+  return '-' if 'reason' in column else _ROWS[label](column)
 
 
 def _limits(column: dict[str, Any]) -> str:
@@ -152,6 +161,7 @@ _ROWS = {
   'memory at the peak [GB/chip]': lambda c: f'{c["memory bytes"] / _GB:.2f}',
   'headroom [GB/chip]': lambda c: f'{c["headroom bytes"] / _GB:.2f}',
   'Gflop per chip and step': lambda c: f'{c["flops"] / 1e9:.1f}',
+  'Gflop as written': lambda c: f'{c["flops as written"] / 1e9:.1f}',
   'loops, of which each counts once': lambda c: str(c['loops'] or ''),
   'collectives': _collectives,
   'interconnect [MB/chip]': lambda c: f'{c["interconnect bytes"] / 1e6:.1f}',
@@ -163,3 +173,7 @@ _ROWS = {
     '' if c['cost, at least'] is None else f'{c["cost, at least"]:.3g}'
   ),
 }
+_COUNTED = (
+  'chips', 'examples per chip', 'parameters, optimizer, average [GB/chip]', 'Gflop as written',
+  'step [ms], at least', 'chip-hours of the run, at least', 'cost of the run, at least',
+)  # fmt: skip

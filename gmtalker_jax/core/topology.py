@@ -73,17 +73,17 @@ def parse(name: str) -> tuple[str, Chip, int]:
     raise InputError(f'got the topology {name!r}, expected all numbers, {_ADVICE}') from None
 
 
-def find(name: str) -> Topology:
+def find(name: str, stand_in: bool = False) -> Topology:
   """The devices of a topology.
 
-  Those of a TPU come from its compiler (libtpu, the extra `plan`); for GPUs, devices of this CPU
-  stand in, of which there must be enough.
+  Those of a TPU come from its compiler (libtpu, the extra `plan`); for GPUs, and with `stand_in`
+  for all, devices of this CPU stand in, of which there must be enough.
 
   Raises:
     InputError: no such topology, or its compiler cannot be loaded.
   """
   kind, chip, count = parse(name)
-  if kind == 'gpu':
+  if kind == 'gpu' or stand_in:
     found = jax.devices('cpu')
     if len(found) < count:
       raise InputError(f'got {len(found)} devices to stand in for {name!r}, expected {count}')

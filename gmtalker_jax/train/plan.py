@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 import jax
 
-from gmtalker_jax.core import hlo, sharding
+from gmtalker_jax.core import flops, hlo, sharding
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.topology import Chip, Topology
 from gmtalker_jax.stages import STAGES
@@ -36,6 +36,7 @@ class Plan(NamedTuple):
   compile_seconds: float
   chip: Chip
   loops: int = 0  # of the program; what is in one counts once, however often it runs
+  written: float = 0.0  # flops that the step asks for, see core/flops.py
 
   @property
   def headroom(self) -> float:
@@ -53,7 +54,11 @@ class Plan(NamedTuple):
 
 
 def make(
-  config: Mapping[str, Any], topology: Topology, sizes: Mapping[str, int], per_chip: int = 0
+  config: Mapping[str, Any],
+  topology: Topology,
+  sizes: Mapping[str, int],
+  per_chip: int = 0,
+  count_only: bool = False,
 ) -> Plan:
   """Compiles the training step of a config for a topology.
 
@@ -62,6 +67,7 @@ def make(
     topology: what to compile for.
     sizes: what the records would say, by field of the generator; fields that it lacks are ignored.
     per_chip: examples per chip; 0 = config.data.batch_size over all chips.
+    count_only: compile nothing; what only a compiler knows is 0, and the flops are those written.
 
   Raises:
     InputError: the config is wrong, or its batch is not divisible.
@@ -74,8 +80,32 @@ def make(
   batch = abstract_batch(settings, sizes, per_chip * mesh.size)
   like = programs.abstract_state(stage, batch, settings.seed, mesh, settings.fsdp)
   step = cast('Any', programs.train_step(stage, settings.seed, mesh, settings.mode, like))
+  traced = step.trace(like, _placed(batch, mesh))
+  written = flops.count(traced.jaxpr) / mesh.size
+  plan = Plan(
+    stage=settings.stage,
+    topology=topology.name,
+    chips=mesh.size,
+    batch=per_chip,
+    params=bytes_per_device(like.params),
+    optimizer=bytes_per_device(like.opt_state),
+    average=bytes_per_device(like.ema),
+    memory=0,
+    flops=written,
+    read=0.0,
+    collectives={},
+    sent=0.0,
+    compile_seconds=0.0,
+    chip=topology.chip,
+    written=written,
+  )
+  return plan if count_only else _compiled(plan, traced)
+
+
+def _compiled(plan: Plan, traced: Any) -> Plan:
+  """Adds what the compiler knows. Raises TooLarge."""
   # Elsewhere than on a TPU its form stands for all accelerators': no layer is written for a CPU.
-  lowered = step.trace(like, _placed(batch, mesh)).lower(lowering_platforms=('tpu',))
+  lowered = traced.lower(lowering_platforms=('tpu',))
   begun = time.monotonic()
   try:
     compiled = lowered.compile()
@@ -84,17 +114,9 @@ def make(
       raise
     raise TooLarge(_needed(str(error))) from None
   seconds = time.monotonic() - begun
-  memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
-  text = compiled.as_text()
-  found = hlo.collectives(text, mesh.size)
-  return Plan(
-    stage=settings.stage,
-    topology=topology.name,
-    chips=mesh.size,
-    batch=per_chip,
-    params=bytes_per_device(like.params),
-    optimizer=bytes_per_device(like.opt_state),
-    average=bytes_per_device(like.ema),
+  memory, cost, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
+  found = hlo.collectives(text, plan.chips)
+  return plan._replace(
     memory=memory.argument_size_in_bytes
     + memory.output_size_in_bytes
     - memory.alias_size_in_bytes
@@ -105,7 +127,6 @@ def make(
     collectives=dict(Counter(c.kind for c in found)),
     sent=sum(c.sent for c in found),
     compile_seconds=seconds,
-    chip=topology.chip,
     loops=hlo.loops(text),
   )
 

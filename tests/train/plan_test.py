@@ -215,3 +215,17 @@ def test_the_largest_batch_is_found_between_what_fits_and_what_does_not(monkeypa
   assert needs(most / 0.9) > 1_900
   assert len(asked) <= 6
   assert plan.largest({}, None, {}, first._replace(memory=2_000)) == 0
+
+
+def test_flops_are_counted_without_a_compiler(tmp_path, capsys):
+  """Twice the chips, each with the same examples: each is asked for the same."""
+  out = tmp_path / 'plan.json'
+  command = [
+    'plan', '--config=configs/motion.py:smoke', '--topology=v5e:2x2,v5p:2x2x1', '--per-chip', '2',
+    '--count', '--json', str(out),
+  ]  # fmt: skip
+  assert main(command) == 0
+  assert '| Gflop as written ' in capsys.readouterr().out
+  first, second = json.loads(out.read_text())
+  assert first['flops as written'] == second['flops as written'] > 1e6
+  assert first['step seconds, at least'] == first['flops as written'] / 197e12

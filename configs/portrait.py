@@ -52,8 +52,12 @@ def get_config(variant: str = ''):
     perceptual=0.0,  # LPIPS; 0.03 is a usual weight
     perceptual_crop=0,  # pixels of a random square that it sees; 0 = the whole picture
     adversarial=1.0,
+    paired=True,  # the discriminator sees the rendering too
     r1=10.0,
     r1_every=16,
+    path_length=0.0,  # of StyleGAN2, whose weight is 2; not in StyleAvatar
+    path_length_every=4,
+    path_length_decay=0.99,  # of the mean length
   )
   lazy = {'eps': 1e-8, 'clip': 0.0, 'warmup': 0, 'schedule': 'constant', 'b1': 0.0}
   config.optimizers.generator = base.adam(0.002, b2=0.99, **lazy)

@@ -39,6 +39,7 @@ REASONS = {
   'profile': 'the head is turned too far from the camera',
   'bad_fit': 'the head could not be fitted to the landmarks',
   'lengths_differ': 'sound and picture differ in length',
+  'bad_coefficients': 'the coefficients cannot be read',
   'bad_truth': 'the truth file does not fit the clip',
 }
 
@@ -106,7 +107,7 @@ def see(source: ClipSource, tools: Tools, pictured: bool) -> Sighting:
   wave, unheard = _heard(source)
   track = _track(source, tools.landmarker)
   if not unheard:
-    _check_lengths(len(wave) / schema.SAMPLE_RATE, track.total / schema.FRAME_RATE)
+    check_lengths(len(wave) / schema.SAMPLE_RATE, track.total / schema.FRAME_RATE)
   crop = tracking.place(tools.model, track)
   return Sighting(source, wave, unheard, track, crop.within(track.frame) if pictured else crop)
 
@@ -190,7 +191,8 @@ def _track(source: ClipSource, landmarker: Landmarker) -> tracking.Track:
   return track
 
 
-def _check_lengths(sound: float, picture: float) -> None:
+def check_lengths(sound: float, picture: float) -> None:
+  """Raises Rejected where seconds of sound and of picture cannot belong together."""
   if abs(sound - picture) > max(LENGTH_TOLERANCE, picture / 20):
     raise Rejected('lengths_differ', f'{sound:.2f} s of sound, {picture:.2f} s of picture')
 

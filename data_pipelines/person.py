@@ -88,7 +88,7 @@ def prepare_person(
     InputError: no video, one that cannot be used, more than one person, too little of it.
   """
   out = Path(out)
-  prepare.check_out(out, size, overwrite)
+  prepare.check_out(out, overwrite, size)
   speech.open(encoder)
   clips = _sources(videos, name, labels or {})
   tools = prepare.tools(encoder)

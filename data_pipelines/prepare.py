@@ -91,7 +91,7 @@ def prepare(
   """
   src, out = Path(src), Path(out)
   check_choice('kind', kind, sources.KINDS)
-  check_out(out, size, overwrite)
+  check_out(out, overwrite, size)
   speech.open(encoder)
   clips, problems = sources.KINDS[kind](src)
   _check_subject(with_frames, clips)
@@ -281,9 +281,9 @@ def _render(record, frames, size: int, person: Person = PLAIN) -> np.ndarray:
   return render.render_frames(_head(), own, coefficients, size, batch)
 
 
-def check_out(out: Path, size: int, overwrite: bool) -> None:
-  """Raises InputError unless `out` can be written and pictures of `size` kept."""
-  if size < 32:
+def check_out(out: Path, overwrite: bool, size: int | None = None) -> None:
+  """Raises InputError unless `out` can be written and pictures of `size`, if any, kept."""
+  if size is not None and size < 32:
     raise InputError(f'got size {size}, expected at least 32 pixels')
   if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
     raise InputError(f'got {out} which exists, expected a new folder, choose another or remove it')

@@ -28,7 +28,7 @@ def make(
     problems: path, code and reason of what is not a clip but should be.
     notes: sentences about the whole.
   """
-  errors = [clip['landmark_error'] for clip in accepted]
+  errors = [e for clip in accepted if (e := clip['landmark_error']) is not None]
   return {
     'kind': kind,
     'clips': len(accepted) + len(rejected),
@@ -57,12 +57,12 @@ def summary(report: Mapping[str, Any]) -> str:
     f'{report["seconds"]:.1f} s, {len(report["subjects"])} people'
   ]
   if report['mean_landmark_error'] is not None:
+    error = report['mean_landmark_error']
+    lines.append(f'landmark error {error:.2%} of the outer-eye distance on average')
+  if accepted:
     splits = ', '.join(f'{count} {name}' for name, count in sorted(report['splits'].items()))
     emotions = ', '.join(f'{count} {name}' for name, count in report['emotions'].items())
-    lines += [
-      f'landmark error {report["mean_landmark_error"]:.2%} of the outer-eye distance on average',
-      f'split: {splits}; emotions: {emotions}',
-    ]
+    lines.append(f'split: {splits}; emotions: {emotions}')
   lines += ['', *_accepted_table(accepted)] if accepted else []
   if rejected:
     codes = Counter(clip['code'] for clip in rejected)
@@ -80,9 +80,11 @@ def _accepted_table(accepted: list[dict]) -> list[str]:
   width = max(4, *(len(clip['id']) for clip in accepted))
   lines = [f'{"clip":{width}}  {"split":5}  seconds   error     lag  remarks']
   for clip in accepted:
+    error = clip['landmark_error']  # none where nothing was tracked
+    shown = '' if error is None else f'{error:.2%}'
     lines.append(
       f'{clip["id"]:{width}}  {clip["split"]:5}  {clip["seconds"]:7.2f}  '
-      f'{clip["landmark_error"]:6.2%}  {clip["audio_lag"]:+.2f} s  {"; ".join(clip["notes"])}'
+      f'{shown:>6}  {clip["audio_lag"]:+.2f} s  {"; ".join(clip["notes"])}'
     )
   return _limited([line.rstrip() for line in lines], 41)
 

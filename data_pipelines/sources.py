@@ -111,6 +111,36 @@ def folder(folder: str | Path) -> Listing:
   return _found(clips, [], folder, f'videos ({" ".join(VIDEO_SUFFIXES)})')
 
 
+def bfm(folder: str | Path) -> Listing:
+  """Ready coefficients: .mat files, each with a sound file of its name beside it (or none).
+
+  A name ID_VIEW_EMOTION_levelN_NNN, as M030_front_sad_level3_001, says what MEAD's folders say; of
+  others the nearest folder names the person, and a tenth by hash is for test.
+
+  Raises:
+    InputError: the folder is missing or has no .mat file.
+  """
+  folder, clips, problems = _existing(folder), [], []
+  for path in _files(folder, ('.mat',)):
+    relative = path.relative_to(folder)
+    match = re.fullmatch(r'([MW]\d{3})_(\w+?)_([a-z]+)_level_?(\d)_(\d+)', path.stem)
+    if match:
+      who, view, emotion, level, number = match.groups()
+      parts = (who, 'video', view, emotion, f'level_{level}', f'{number}.mat')
+      try:
+        clip = _mead_clip(folder, path, parts, int(number))
+      except _BadName as bad:
+        problems.append(Problem(str(relative), bad.code, bad.sentence))
+        continue
+      clips.append(clip._replace(dataset='bfm', audio_path=sound_beside(path), truth_path=None))
+      continue
+    subject, name = relative.parent.name or folder.name, '_'.join(relative.with_suffix('').parts)
+    split = 'test' if _hash_share(name) < _TEST_SHARE else 'train'
+    sound = sound_beside(path)
+    clips.append(ClipSource(_safe(name), 'bfm', subject, '', 0, 'front', split, path, sound))
+  return _found(clips, problems, folder, 'coefficients (.mat)')
+
+
 def sound_beside(video: Path) -> Path | None:
   """The sound file of a video that comes without its own; None where there is none."""
   return _beside(video, AUDIO_SUFFIXES)
@@ -185,7 +215,9 @@ class _BadName(Exception):
     self.code, self.sentence = code, sentence
 
 
-def _mead_clip(folder: Path, video: Path, parts: tuple[str, ...]) -> ClipSource:
+def _mead_clip(
+  folder: Path, video: Path, parts: tuple[str, ...], number: int | None = None
+) -> ClipSource:
   if len(parts) == 7 and parts[2].isdigit():
     parts = parts[:2] + parts[3:]
   if len(parts) != 6 or parts[1] != 'video':
@@ -204,10 +236,11 @@ def _mead_clip(folder: Path, video: Path, parts: tuple[str, ...]) -> ClipSource:
     raise _BadName('bad_level', f'level {level!r} is unknown' + did_you_mean(level, known))
   if not re.fullmatch(r'[MW]\d{3}', subject):
     raise _BadName('bad_subject', f'person {subject!r} is unknown; expected M### or W###')
-  if not video.stem.isdigit():
+  if number is None and not video.stem.isdigit():
     raise _BadName('bad_number', f'sentence {video.stem!r} is not a number')
   sound = folder / subject / 'audio' / emotion / level / f'{video.stem}.m4a'
-  name = f'{subject}_{view}_{emotion}_{match[1]}_{video.stem}'
+  sentence = video.stem if number is None else f'{number:03d}'
+  name = f'{subject}_{view}_{emotion}_{match[1]}_{sentence}'
   return ClipSource(
     name, 'mead', subject, emotion, int(match[1]), view, 'train', video,
     sound if sound.is_file() else None, _beside(video, ('.npz',)),
@@ -235,7 +268,11 @@ def _existing(folder: str | Path) -> Path:
 
 
 def _videos(folder: Path) -> list[Path]:
-  """Video files in a folder and below, through links too; what is hidden is left out."""
+  return _files(folder, VIDEO_SUFFIXES)
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+  """Files of some kinds in a folder and below, through links too; what is hidden is left out."""
   found, seen = [], set()
   for place, folders, files in os.walk(folder, followlinks=True):
     known = os.path.realpath(place) in seen  # a link to a folder above would never end
@@ -243,7 +280,7 @@ def _videos(folder: Path) -> list[Path]:
     folders[:] = [] if known else [name for name in folders if not name.startswith('.')]
     names = () if known else files
     found += [Path(place, name) for name in names if not name.startswith('.')]
-  return sorted(p for p in found if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+  return sorted(p for p in found if p.suffix.lower() in suffixes and p.is_file())
 
 
 def _found(clips: list[ClipSource], problems: list[Problem], folder: Path, form: str) -> Listing:

@@ -25,6 +25,7 @@ COMMANDS = {
   'evaluate': 'measure a talker against held-out records',
   'sweep': 'train and measure every point of a question',
   'table': 'the numbers of a sweep: means, spreads, holes',
+  'render': 'show recorded coefficients on any head',
   'reenact': 'paint recorded clips anew, beside their photographs',
   'checkpoint': 'verify, list or prune the checkpoints of a training',
   'goodput': 'where the time of a training went, with all its restarts',

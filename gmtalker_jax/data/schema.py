@@ -75,7 +75,7 @@ class Field(NamedTuple):
 # One record is one clip. T = ceil(samples / 640) video frames.
 RECORD = {
   'id': Field((), 'text', 'unique name, e.g. M003_front_angry_3_001'),
-  'dataset': Field((), 'text', 'mead | lrs3 | folder | person | procedural'),
+  'dataset': Field((), 'text', 'mead | lrs3 | folder | person | procedural | bfm'),
   'subject': Field((), 'text', 'the person'),
   'emotion': Field((), 'text', 'one of EMOTIONS, or "" where unknown; weights: data/emotion.py'),
   'level': Field((), 'int32', '1..3, 0 where unknown'),

@@ -88,25 +88,32 @@ def draw(
 
 
 def render_frames(
-  head: Head, person: Person, coefficients: Coefficients, size: int, batch: int = 16
+  head: Head,
+  person: Person,
+  coefficients: Coefficients,
+  size: int,
+  batch: int = 16,
+  camera: Camera = cameras.DEFAULT,
 ) -> np.ndarray:
   """Renders [T, ...] coefficients to uint8 [T, H, W, 3] in chunks of `batch` frames."""
   frames = len(coefficients.motion)
   out = np.empty((frames, size, size, 3), np.uint8)
-  draw_chunk = renderer(head, person, size)
+  draw_chunk = renderer(head, person, size, camera)
   for start in range(0, frames, batch):
     chunk = jax.tree.map(lambda x, at=start: _pad(x[at : at + batch], batch), coefficients)
     out[start : start + batch] = draw_chunk(chunk)[: frames - start]
   return out
 
 
-def renderer(head: Head, person: Person, size: int) -> Callable[[Coefficients], jax.Array]:
+def renderer(
+  head: Head, person: Person, size: int, camera: Camera = cameras.DEFAULT
+) -> Callable[[Coefficients], jax.Array]:
   """Returns what renders [T, ...] coefficients of one person to uint8 [T, H, W, 3].
 
   What is the same in all frames is computed here, once. Each T is compiled by itself.
   """
   own, anonymous = personal(head, person), dataclasses.replace(person, identity=jnp.zeros(0))
-  return lambda coefficients: _render_chunk(own, anonymous, coefficients, size)
+  return lambda coefficients: _render_chunk(own, anonymous, coefficients, size, camera)
 
 
 @jax.jit
@@ -136,10 +143,12 @@ def eye_directions(head: Head) -> jax.Array:
   return jnp.zeros_like(head.mean).at[head.eye_vertices].set(arms)
 
 
-@partial(jax.jit, static_argnames='size')
-def _render_chunk(head: Head, person: Person, coefficients: Coefficients, size: int) -> jax.Array:
+@partial(jax.jit, static_argnames=('size', 'camera'))
+def _render_chunk(
+  head: Head, person: Person, coefficients: Coefficients, size: int, camera: Camera
+) -> jax.Array:
   def one(frame: Coefficients) -> jax.Array:
-    return to_bytes(render(head, person, frame, size).rgb)
+    return to_bytes(render(head, person, frame, size, camera).rgb)
 
   return jax.lax.map(one, coefficients)
 

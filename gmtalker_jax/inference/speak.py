@@ -17,7 +17,7 @@ from gmtalker_jax.core import arrays, overlap, rng
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.face.render import renderer
-from gmtalker_jax.inference.talker import Talker
+from gmtalker_jax.inference.talker import Generator, Talker
 from gmtalker_jax.types import Coefficients
 
 WINDOW = 1500  # frames (60 s) that the generators make in one go; memory is bounded by it
@@ -81,18 +81,32 @@ def generate_expression(
 
   Also returns z_gm [T, Z] for the portrait: the mean of the mixture that z was drawn from.
   """
-  generator = talker.expression
+  expression, latent = sample_expression(
+    talker.expression, features, emotion, seed, talker.subject_index, temperature, mode
+  )
+  return np.clip(expression, 0.0, 1.0), latent
+
+
+def sample_expression(
+  generator: Generator,
+  features: np.ndarray,
+  emotion: np.ndarray,
+  seed: int,
+  subject: int,
+  temperature: float = 1.0,
+  mode: str = 'interpolation',
+) -> tuple[np.ndarray, np.ndarray]:
+  """As `generate_expression`, unbounded and by one generator; `subject` -1 is the mean person."""
   speech_rows = generator.statistics.speech.normalize(features)
   sample = _expression_sampler(generator.module, mode)
 
   def window(rows, part, mask):
     # The same key in every window: w, epsilon and so the manner are those of the whole talk.
     key = rng.key_for(seed, 'expression')
-    return sample(generator.params, rows, part, key, temperature, talker.subject_index, mask)
+    return sample(generator.params, rows, part, key, temperature, subject, mask)
 
   expression, latent = _in_windows(window, speech_rows, emotion)
-  expression = generator.statistics.expression.unnormalize(expression)
-  return np.clip(expression, 0.0, 1.0), latent
+  return generator.statistics.expression.unnormalize(expression), latent
 
 
 def generate_motion(

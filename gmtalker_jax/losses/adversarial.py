@@ -1,5 +1,6 @@
-"""The non-saturating GAN objective with R1 (method 4.4). Logits: > 0 = real."""
+"""The non-saturating GAN objective, R1 and path lengths (method 4.4). Logits: > 0 = real."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -31,3 +32,23 @@ def r1_penalty(
   logits, pull = jax.vjp(discriminate, image)
   (gradient,) = pull(jnp.ones_like(logits))
   return jnp.square(gradient.astype(jnp.float32)).sum((1, 2, 3)), logits
+
+
+def path_lengths(
+  paint: Callable[[jax.Array], jax.Array], style: jax.Array, key: jax.Array
+) -> jax.Array:
+  """How far a picture moves with its style: |J^T y| for y ~ N(0, I) / sqrt(H W) (StyleGAN2).
+
+  Args:
+    paint: [B, S] -> pictures [B, H, W, C], each of its own style.
+    style: [B, S] where the lengths are measured.
+    key: consumed.
+
+  Returns:
+    [B], float32 or wider.
+  """
+  image, pull = jax.vjp(paint, style)
+  noise = jax.random.normal(key, image.shape, image.dtype) / math.sqrt(math.prod(image.shape[1:3]))
+  (gradient,) = pull(noise)
+  # Never quite 0, where a root has no slope.
+  return jnp.sqrt(jnp.square(gradient).sum(-1) + 1e-12)

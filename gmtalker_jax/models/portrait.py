@@ -52,6 +52,7 @@ class PortraitGenerator(nn.Module):
     latent: jax.Array,
     z_style: jax.Array,
     noise_key: jax.Array | None = None,
+    style_shift: jax.Array | None = None,
   ) -> jax.Array:
     """Paints photographs.
 
@@ -61,6 +62,7 @@ class PortraitGenerator(nn.Module):
       latent: [B, Z] z_gm.
       z_style: [B, style_dim] ~ N(0, I); one per image in training, one per video when speaking.
       noise_key: consumed; None = no noise.
+      style_shift: [B, style_dim] added to the code that modulates; None = nothing.
 
     Returns:
       [B, H, W, 3], about -1..1 and not clipped, H = W = output_size.
@@ -80,6 +82,8 @@ class PortraitGenerator(nn.Module):
       own = parts.Linear(self.latent_channels, name='latent')(latent)
       own = jnp.broadcast_to(own[:, None, None], (*rendering.shape[:3], self.latent_channels))
       rendering = jnp.concatenate((rendering, own), -1)
+    if style_shift is not None:
+      style = style + style_shift
     net = StyleUNet(
       self.input_size,
       self.output_size,

@@ -7,7 +7,7 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 
-from gmtalker_jax.core.bounds import Amount, Count, Whole
+from gmtalker_jax.core.bounds import Amount, Count, Share, Whole
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.losses import adversarial, pictures
@@ -28,8 +28,12 @@ class Objective:
   perceptual: Amount  # LPIPS on VGG16
   perceptual_crop: Whole  # pixels of the random square that it sees of each picture; 0 = all
   adversarial: Amount  # 0 = no discriminator at all
+  paired: bool  # the discriminator sees the rendering beside the picture
   r1: Amount  # gamma
   r1_every: Count
+  path_length: Amount  # of StyleGAN2: every style moves the picture as far as others
+  path_length_every: Count
+  path_length_decay: Share  # of the mean length that lengths are compared with
 
 
 def make(
@@ -66,22 +70,32 @@ def make(
       'set it to 0 or pass the weights'
     )
 
+  def shown_to_critic(image: jax.Array, batch: PortraitBatch) -> jax.Array:
+    return _pair(image, batch.rendering) if objective.paired else image
+
   def init_params(key: jax.Array, batch: PortraitBatch) -> Params:
     keys = jax.random.split(key)
     params = {'generator': generator.init(keys[0], *inputs(generator, batch))['params']}
     if objective.adversarial:
-      pair = _pair(batch.image, batch.rendering)
+      pair = shown_to_critic(batch.image, batch)
       params['discriminator'] = discriminator.init(keys[1], pair)['params']
     return params
 
-  def paint(params: Params, batch: PortraitBatch, key: jax.Array, noise: bool = True) -> jax.Array:
+  def paint(
+    params: Params,
+    batch: PortraitBatch,
+    key: jax.Array,
+    noise: bool = True,
+    shift: jax.Array | None = None,
+  ) -> jax.Array:
     style_key, noise_key = jax.random.split(key)
     z_style = jax.random.normal(style_key, (batch.image.shape[0], generator.style_dim))
-    args = (batch.rendering, batch.emotion, batch.latent, z_style, noise_key if noise else None)
+    args = (batch.rendering, batch.emotion, batch.latent, z_style)
+    args = (*args, noise_key if noise else None, shift)
     return cast('jax.Array', generator.apply({'params': params['generator']}, *args))
 
   def judge(params: Params, image: jax.Array, batch: PortraitBatch) -> jax.Array:
-    pair = _pair(image, batch.rendering)
+    pair = shown_to_critic(image, batch)
     return cast('jax.Array', discriminator.apply({'params': params['discriminator']}, pair))
 
   def generator_phase(params, stats, batch, key, step):
@@ -120,6 +134,20 @@ def make(
     norm = Mean.of(norm, batch.mask)
     return objective.r1 / 2 * _mean(norm), ({'gradient': norm}, {})
 
+  def path_phase(params, stats, batch, key, step):
+    del step
+    key, direction = jax.random.split(key)
+    rest = jnp.zeros((batch.image.shape[0], generator.style_dim))
+    lengths = adversarial.path_lengths(
+      lambda shift: paint(params, batch, key, shift=shift), rest, direction
+    )
+    length = Mean.of(lengths, batch.mask)
+    share = objective.path_length_decay
+    usual = share * stats['path_length'] + (1 - share) * _mean(length)
+    penalty = Mean.of(jnp.square(lengths - usual), batch.mask)
+    metrics = {'length': length, 'penalty': penalty}
+    return objective.path_length * _mean(penalty), (metrics, {'path_length': usual})
+
   def evaluate(params: Params, batch: PortraitBatch, key: jax.Array) -> dict[str, Mean]:
     image = paint(params, batch, key, noise=False)
     rendering = _resize(batch.rendering, batch.image.shape)
@@ -134,10 +162,14 @@ def make(
     phases.append(Phase('discriminator', 'discriminator', discriminator_phase))
     if objective.r1:
       phases.append(Phase('r1', 'discriminator', r1_phase, objective.r1_every))
+  stats = dict
+  if objective.path_length:
+    phases.append(Phase('path', 'generator', path_phase, objective.path_length_every))
+    stats = lambda: {'path_length': jnp.zeros(())}  # noqa: E731
   return Stage(
     name='portrait',
     serves=('generator',),
-    init=make_init(init_params, optimizers, ('generator',)),
+    init=make_init(init_params, optimizers, ('generator',), stats),
     step=make_step(phases, optimizers, ema_decay),
     evaluate=evaluate,
   )

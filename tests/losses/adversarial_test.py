@@ -72,3 +72,31 @@ def test_gradients_against_finite_differences():
     direction = jnp.sign(gradient) * 1e-3
     slope = (loss(a + direction) - loss(a - direction)) / 2
     np.testing.assert_allclose(jnp.vdot(gradient, direction), slope, rtol=3e-2, atol=1e-6)
+
+
+def test_path_length_of_a_linear_painter_is_that_of_its_matrix():
+  matrix = jnp.asarray(RNG.normal(size=(5, 4, 6, 3)), jnp.float32)
+  style, key = jnp.asarray(RNG.normal(size=(2, 5)), jnp.float32), jax.random.key(3)
+  lengths = adversarial.path_lengths(lambda s: jnp.einsum('bs,shwc->bhwc', s, matrix), style, key)
+  noise = jax.random.normal(key, (2, 4, 6, 3)) / np.sqrt(24)
+  expected = np.linalg.norm(np.einsum('shwc,bhwc->bs', matrix, noise), axis=1)
+  np.testing.assert_allclose(lengths, expected, rtol=1e-5)
+
+
+def test_gradient_of_path_lengths_in_float64():
+  with jax.enable_x64(True):
+    rng = np.random.default_rng(5)
+    weights = jnp.asarray(rng.normal(size=(3, 4, 4, 3)))
+    style, key = jnp.asarray(rng.normal(size=(2, 3))), jax.random.key(0)
+
+    def penalty(weights):
+      paint = lambda s: jnp.tanh(jnp.einsum('bs,shwc->bhwc', s, weights))  # noqa: E731
+      return jnp.square(adversarial.path_lengths(paint, style, key) - 0.3).mean()
+
+    gradient = np.asarray(jax.grad(penalty)(weights))
+    assert gradient.dtype == np.float64
+    for at in ((0, 0, 0, 0), (1, 2, 3, 1), (2, 3, 1, 2)):
+      step = np.zeros(weights.shape)
+      step[at] = 1e-5
+      slope = (penalty(weights + step) - penalty(weights - step)) / 2e-5
+      np.testing.assert_allclose(gradient[at], slope, rtol=1e-6, atol=1e-9)

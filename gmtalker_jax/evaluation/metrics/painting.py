@@ -1,24 +1,19 @@
 """The painter alone: held-out renderings in every emotion, judged by what we did not make."""
 
-import functools
 from typing import NamedTuple
 
 import cv2
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from gmtalker_jax.core.arrays import to_signed
 from gmtalker_jax.data import schema, source
 from gmtalker_jax.evaluation import regions, shots
 from gmtalker_jax.evaluation.metrics.metric import Metric
 from gmtalker_jax.evaluation.performers import TALKER
+from gmtalker_jax.evaluation.portrait_distance import lpips
 from gmtalker_jax.evaluation.sample import Sample
 from gmtalker_jax.evaluation.study import Study, part
 from gmtalker_jax.inference import latents, reenact, speak
-from gmtalker_jax.io import identity, perceptual
-from gmtalker_jax.models import alexnet
-from gmtalker_jax.models.perceptual import distance
+from gmtalker_jax.io import identity
 
 DRAWN = 'drawn'  # neutral, with a latent drawn at full temperature
 _PERIODS = (2, 4, 8)  # pixels: the last three upsamplings of the painter
@@ -61,19 +56,6 @@ def painted(study: Study) -> Painted:
 
 def _neutral(study: Study) -> np.ndarray:
   return painted(study).by_emotion['neutral']
-
-
-def lpips(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-  """LPIPS [N] (AlexNet, v0.1) of uint8 pictures [N, H, W, 3]."""
-  measure = _measure()
-  pairs = zip(predicted, truth, strict=True)
-  return np.array([float(measure(to_signed(a)[None], to_signed(b)[None])[0]) for a, b in pairs])
-
-
-@functools.cache
-def _measure():
-  weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), perceptual.load_alexnet())
-  return jax.jit(lambda a, b: distance(weights, a, b, alexnet.features))
 
 
 def _lpips(study: Study) -> dict[str, Sample]:
@@ -159,7 +141,7 @@ def _flicker(study: Study) -> float | None:
   directory = study.portrait_records
   assert directory is not None  # see Metric.needs
   opened = source.open_records(directory, 'test', with_frames=True)
-  mine = [i for i in range(len(opened)) if opened[i]['subject'] == study.talker.subject]
+  mine = [i for i in range(len(opened)) if opened[i]['id'] in study.filmed]
   record = opened[max(mine, key=lambda i: len(opened[i]['frames']))]
   count = min(_RUN, len(record['frames']))
   frames = reenact.beside(study.talker, record)

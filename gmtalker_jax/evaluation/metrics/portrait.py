@@ -17,7 +17,7 @@ MOST = 100.0  # dB: of equal pictures
 
 def psnr(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
   """PSNR [N] in dB of uint8 pictures [N, H, W, 3], at most 100."""
-  error = np.square(_unit(predicted) - _unit(truth)).mean((1, 2, 3))
+  error = np.square(_unit(predicted) - _unit(truth)).mean((1, 2, 3), dtype=np.float64)
   return 10 * np.log10(1 / np.maximum(error, 10 ** (-MOST / 10)))
 
 

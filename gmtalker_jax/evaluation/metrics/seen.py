@@ -156,7 +156,8 @@ def _mine(
   for split in splits:
     opened = source.open_records(study.portrait_records, split, with_frames=with_frames)
     for record in (opened[i] for i in range(len(opened))):
-      if record['subject'] == study.talker.subject:
+      mine = record['subject'] == study.talker.subject
+      if mine and (split != 'test' or record['id'] in study.filmed):
         yield record
 
 

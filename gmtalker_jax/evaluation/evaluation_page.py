@@ -1,0 +1,52 @@
+"""An evaluation to be read: Markdown, LaTeX, and one page with plots, beside its numbers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gmtalker_jax.evaluation import pages, plots, tables
+from gmtalker_jax.evaluation.embedding import Embedding
+from gmtalker_jax.io import files
+
+_CONFUSIONS = {
+  'emotion_confusion': 'Which emotion was asked for, and which one the classifier saw.',
+  'emotion_fer_confusion': 'The same as the network fer sees the portraits.',
+  'emotion_faceapi_confusion': 'The same as FaceExpressionNet sees the portraits.',
+}
+
+
+def write(folder: Path, found: Mapping[str, Any], points: Embedding | None) -> None:
+  """Writes FOLDER/evaluation.{md,tex,html}."""
+  files.write_text(folder / 'evaluation.md', tables.markdown(found))
+  files.write_text(folder / 'evaluation.tex', tables.latex(found))
+  page = pages.template('evaluation.html.jinja').render(
+    found=found,
+    tables=tables.tables(found),
+    failed=[check for check in found['checks'] if not check['holds']],
+    defined=pages.defined(found),
+    figures=_figures(found, points),
+  )
+  files.write_text(folder / 'evaluation.html', page)
+
+
+def _figures(found: Mapping[str, Any], points: Embedding | None) -> dict[str, str]:
+  """Caption -> SVG."""
+  figures = {}
+  for table in tables.tables(found)[:2]:
+    drawn = {n: found['rows'] for n in table.columns if len(_scores(found, n)) > 1}
+    for name in drawn:
+      caption = f'{table.columns[name]}: the talker with its interval, the truth and the trivial.'
+      about = found['intervals'].get(name)
+      figures[caption] = plots.ranks(_scores(found, name), about)
+  if points is not None:
+    caption = 'Held-out clips in the space of emotions (t-SNE of the posterior means).'
+    figures[caption] = plots.embedding(points.points.tolist(), points.emotions)
+  for name, caption in _CONFUSIONS.items():
+    if found.get(name):
+      figures[caption] = plots.confusion(found[name])
+  return figures
+
+
+def _scores(found: Mapping[str, Any], name: str) -> dict[str, float]:
+  rows = {who: numbers.get(name) for who, numbers in found['rows'].items()}
+  return {who: value for who, value in rows.items() if value is not None}

@@ -4,10 +4,10 @@ examples:
   gmtalker compare before.json after.json
   gmtalker compare before.json after.json --out compared.json
 
-Both come from `gmtalker evaluate --out`; measure the second with --protocol protocol.json of the
-first, so that the clips are the same. "open" means that 0 is in the interval. What keeps the two
-from being compared (other clips, judges, definitions) and sanity checks that failed are said below
-the table.
+Both come from `gmtalker evaluate --out`; measure the second with --protocol before.protocol.json
+of the first, so that the clips are the same. "open" means that 0 is in the interval. What keeps the
+two from being compared (other clips, judges, definitions) and sanity checks that failed are said
+below the table.
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,11 +6,11 @@ examples:
       --portrait-records records/star --out metrics.json
   gmtalker evaluate --talker me/talker --portrait-records me/records
   gmtalker evaluate --records records/mead --metrics mouth_lmd_ratio,emotion_accuracy
-  gmtalker evaluate --talker another --records records/mead --protocol protocol.json
+  gmtalker evaluate --talker another --records records/mead --protocol metrics.protocol.json
 
 metrics.json holds the numbers by name and, under "definitions", what each one is; embedding.json
-beside it holds the clips as points (t-SNE of the posterior means), protocol.json every clip and
-judge by name: given back with --protocol, the same is measured again, or refused. evaluation.md,
+beside it holds the clips as points (t-SNE of the posterior means), metrics.protocol.json every clip
+and judge by name: given back with --protocol, the same is measured again, or refused. metrics.md,
 .tex and .html are all of it to be read. With --metrics only these numbers are measured, and nothing
 else is written.
 """
@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     points = latent.points(study) if args.records else None
     if points is not None:
       files.write_json(out.with_name('embedding.json'), points._asdict())
-    files.write_json(out.with_name('protocol.json'), found['protocol'])
-    evaluation_page.write(out.parent, found, points)
+    files.write_json(out.with_suffix('.protocol.json'), found['protocol'])
+    evaluation_page.write(out, found, points)
   print(*protocol.lines(found), sep='\n')
   return 0

@@ -15,10 +15,10 @@ _CONFUSIONS = {
 }
 
 
-def write(folder: Path, found: Mapping[str, Any], points: Embedding | None) -> None:
-  """Writes FOLDER/evaluation.{md,tex,html}."""
-  files.write_text(folder / 'evaluation.md', tables.markdown(found))
-  files.write_text(folder / 'evaluation.tex', tables.latex(found))
+def write(out: Path, found: Mapping[str, Any], points: Embedding | None) -> None:
+  """Writes .md, .tex and .html beside the numbers in the file `out`."""
+  files.write_text(out.with_suffix('.md'), tables.markdown(found))
+  files.write_text(out.with_suffix('.tex'), tables.latex(found))
   page = pages.template('evaluation.html.jinja').render(
     found=found,
     tables=tables.tables(found),
@@ -26,7 +26,7 @@ def write(folder: Path, found: Mapping[str, Any], points: Embedding | None) -> N
     defined=pages.defined(found),
     figures=_figures(found, points),
   )
-  files.write_text(folder / 'evaluation.html', page)
+  files.write_text(out.with_suffix('.html'), page)
 
 
 def _figures(found: Mapping[str, Any], points: Embedding | None) -> dict[str, str]:

@@ -101,10 +101,8 @@ def test_tables_have_the_truth_the_trivial_and_intervals():
 @pytest.mark.parametrize('holds', [True, False])
 def test_pages_say_in_red_what_does_not_hold(tmp_path, holds):
   points = Embedding(RNG.normal(size=(8, 2)), schema.EMOTIONS, ('a',) * 8, None, 0.5)
-  evaluation_page.write(tmp_path, _evaluation(holds=holds), points)
-  page, text, tex = (
-    (tmp_path / f'evaluation.{kind}').read_text() for kind in ('html', 'md', 'tex')
-  )
+  evaluation_page.write(tmp_path / 'm.json', _evaluation(holds=holds), points)
+  page, text, tex = ((tmp_path / f'm.{kind}').read_text() for kind in ('html', 'md', 'tex'))
   assert ('1 of 1 sanity checks do not hold' in page) != holds
   assert ('class="bad">m_lmd_px: noise is the worst' in page) != holds
   assert ('**FAILED** m_lmd_px' in text) != holds

@@ -68,8 +68,8 @@ def test_every_entry_of_the_registry_is_measured_defined_and_printed(folder, cap
   assert found['portrait_psnr_gain_db'] == pytest.approx(gain)
   assert found['rows']['truth']['portrait_psnr_db'] == 100
   assert found['rows']['truth']['m_lmd_px'] == 0 < found['rows']['noise']['m_lmd_px']
-  assert json.loads((folder / 'protocol.json').read_text()) == found['protocol']
-  assert (folder / 'evaluation.html').read_text().count('<svg') > 10
+  assert json.loads((folder / 'metrics.protocol.json').read_text()) == found['protocol']
+  assert (folder / 'metrics.html').read_text().count('<svg') > 10
   points = json.loads((folder / 'embedding.json').read_text())
   assert len(points['points']) == len(points['emotions']) == found['clips']['test']
   printed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}

@@ -31,6 +31,7 @@ def get_config(variant: str = ''):
     speech_layers=0,  # context layers over the speech; 0 = the paper, HuBERT has context
     decoder_mode='autoregressive',  # autoregressive | parallel
     dropout=0.1,
+    dtype='float32',  # float32 | bfloat16: of the products in encoder and decoder
   )
   config.loss.update(
     rec=1.0,

@@ -36,6 +36,7 @@ def get_config(variant: str = ''):
     speech_layers=0,
     decoder_mode='autoregressive',
     dropout=0.1,
+    dtype='float32',  # float32 | bfloat16: of the products in encoder and decoder
   )
   config.loss.update(
     rec=1.0,

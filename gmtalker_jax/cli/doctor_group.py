@@ -49,6 +49,9 @@ def main(argv: Sequence[str]) -> int:
 def _examine(config: Any, workdir: str) -> int:
   import jax
 
+  from gmtalker_jax.core import sharding
+  from gmtalker_jax.train import run
+
   index, count = jax.process_index(), jax.process_count()
   board = _Board(index, count)
   reports = board.share('seen', look(config, workdir, index))
@@ -61,9 +64,11 @@ def _examine(config: Any, workdir: str) -> int:
   sums = board.share('sum', {'collective': _sum()}) if whole else {}
   faults += compare(sums, count) if whole else []
   total, size = jax.device_count(), config.data.batch_size
-  if size % total:
-    reason = f'got config.data.batch_size = {size}, expected a multiple of the {total} devices'
-    faults.append((-1, 'mesh', reason))
+  try:
+    sharding.make_mesh(shape=config.mesh)
+    run.check_batch(run.read(config), total)
+  except InputError as error:
+    faults.append((-1, 'mesh', str(error)))
   if index == 0:
     _print(reports, sums, faults, f'{size} examples over {total} devices')
   else:

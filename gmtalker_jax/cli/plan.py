@@ -2,7 +2,7 @@
 
 examples:
   gmtalker plan --config=configs/portrait.py --topology=v5e:2x2,v5e:16x16 --per-chip 4
-  gmtalker plan --config=configs/expression.py --topology=v5p:4x4x4 --config.fsdp=True
+  gmtalker plan --config=configs/expression.py --topology=v5p:4x4x4 --config.mesh=1xall
   gmtalker plan --config=configs/portrait.py --topology=v5e:2x2 --count
   gmtalker plan --config=configs/motion.py \\
     --topology=gpu:8,memory=80e9,flops=989e12,bandwidth=3.35e12,link=450e9

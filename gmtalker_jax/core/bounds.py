@@ -5,6 +5,7 @@ in one place and a field's limits stand where the field does.
 """
 
 import math
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, NamedTuple
@@ -54,6 +55,18 @@ class Divides(NamedTuple):
     if not isinstance(whole, int) or (value > 0 and whole % value == 0):
       return ''
     return f'a divisor of {self.field}, which is {whole}'
+
+
+class Written(NamedTuple):
+  """A text of a form."""
+
+  pattern: str
+  expected: str  # the form in words
+
+  def problem(self, value: str, others: Mapping[str, Any]) -> str:
+    """See `Between.problem`."""
+    del others
+    return '' if re.fullmatch(self.pattern, value) else self.expected
 
 
 class OneOf(NamedTuple):

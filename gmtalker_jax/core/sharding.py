@@ -1,5 +1,10 @@
-"""One mesh, one axis: the batch lies over `data`, the state is copied or cut up."""
+"""One mesh of two axes: the batch lies over both, the state is copied, or cut up along the second.
 
+So `data` x 1 copies the state to each device, 1 x `fsdp` keeps one copy in all, and between the two
+each group of `fsdp` neighbours keeps one.
+"""
+
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -9,17 +14,45 @@ import optax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-AXIS = 'data'
+from gmtalker_jax.core.errors import InputError, did_you_mean
+
+AXIS, FSDP = 'data', 'fsdp'
+ALL = 'all'  # as the length of an axis: whatever the other one leaves
+SHAPE = rf'({ALL}|[1-9]\d*)(x({ALL}|[1-9]\d*))?'
 SMALLEST = 2**16  # elements; a smaller array is copied: gathering it costs more than it saves
 
 
-def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-  """A mesh of all devices (or of these) with the one axis `data`.
+def make_mesh(devices: Sequence[jax.Device] | None = None, shape: str = ALL) -> Mesh:
+  """A mesh of all devices (or of these) with the axes `data` and `fsdp`.
 
-  The axis is Auto: XLA places the collectives. (Explicit, JAX's default, breaks linen's Dropout.)
+  The axes are Auto: XLA places the collectives. (Explicit, JAX's default, breaks linen's Dropout.)
+
+  Args:
+    devices: neighbours share a state.
+    shape: their number along `data`, or along both: '8', '4x2', '1xall'.
+
+  Raises:
+    InputError: there are more devices, or fewer.
   """
   devices = jax.devices() if devices is None else devices
-  return Mesh(np.asarray(devices), (AXIS,), axis_types=(AxisType.Auto,))
+  sides = _sides(shape, len(devices))
+  if math.prod(sides) != len(devices):
+    raise InputError(
+      f'got mesh {shape} for {len(devices)} devices, expected one of all of them, such as {ALL}, '
+      f'1x{ALL} or {len(devices)}; set config.mesh'
+    )
+  return Mesh(np.asarray(devices).reshape(sides), (AXIS, FSDP), axis_types=(AxisType.Auto,) * 2)
+
+
+def _sides(shape: str, devices: int) -> tuple[int, int]:
+  given = [None if side == ALL else int(side) for side in f'{shape}x1'.split('x')[:2]]
+  known = math.prod(side for side in given if side)
+  rest = max(devices // known, 1)
+  sides = []
+  for side in given:
+    sides.append(side or rest)
+    rest = rest if side else 1
+  return sides[0], sides[1]
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -28,26 +61,48 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def over_data(mesh: Mesh) -> NamedSharding:
-  """The leading axis cut over the devices."""
-  return NamedSharding(mesh, P(AXIS))
+  """The leading axis cut over all devices."""
+  return NamedSharding(mesh, P((AXIS, FSDP)))
 
 
-def fsdp(like: Any, mesh: Mesh) -> Any:
-  """A sharding for each array of `like`: its largest axis that divides is cut over the devices.
+def of_state(like: Any, mesh: Mesh, copied: Sequence[str] = ()) -> Any:
+  """A sharding for each array of `like`: its largest axis that divides is cut along `fsdp`.
 
-  Arrays of fewer than `SMALLEST` elements are copied.
+  Args:
+    like: a tree of arrays or of their shapes.
+    mesh: where `fsdp` is 1 all is copied.
+    copied: what is copied all the same, by parts of paths: 'decoder.norm' stands in
+      'params.generator.decoder.norm.scale' as well as in its moments. Arrays of fewer than
+      `SMALLEST` elements are copied anyway.
+
+  Raises:
+    InputError: a name of `copied` stands in no path.
   """
-  size = mesh.size
+  paths = {
+    path: f'.{jax.tree_util.keystr(path, simple=True, separator=".")}.'
+    for path, _ in jax.tree_util.tree_leaves_with_path(like)
+  }
+  for name in copied:
+    if not any(f'.{name}.' in path for path in paths.values()):
+      known = sorted({part for path in paths.values() for part in path.strip('.').split('.')})
+      raise InputError(f'got copied={name!r}, which is in no path{did_you_mean(name, known)}')
 
-  def place(x):
-    axes = [a for a in np.argsort(x.shape, kind='stable')[::-1] if x.shape[a] % size == 0]
-    if not axes or np.prod(x.shape) < SMALLEST:
+  def place(path, x):
+    if any(f'.{name}.' in paths[path] for name in copied):
       return replicated(mesh)
-    spec = [None] * len(x.shape)
-    spec[axes[0]] = AXIS
-    return NamedSharding(mesh, P(*spec))
+    return _cut(x.shape, mesh)
 
-  return jax.tree.map(place, like)
+  return jax.tree_util.tree_map_with_path(place, like)
+
+
+def _cut(shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:
+  size = mesh.shape[FSDP]
+  axes = [a for a in np.argsort(shape, kind='stable')[::-1] if shape[a] % size == 0]
+  if size == 1 or not axes or np.prod(shape) < SMALLEST:
+    return replicated(mesh)
+  spec: list[str | None] = [None] * len(shape)
+  spec[axes[0]] = FSDP
+  return NamedSharding(mesh, P(*spec))
 
 
 def place_batch(batch: Any, mesh: Mesh) -> Any:

@@ -23,6 +23,7 @@ from gmtalker_jax.core import trees
 from gmtalker_jax.core.errors import InputError
 
 ITEM = 'digests'  # the folder beside the others; one file of each process
+_SUMS, _ROW = 'sums:', 4_096
 
 
 class Digests(ocp.AsyncCheckpointHandler):
@@ -128,7 +129,7 @@ def _same(array: np.ndarray, entry: Mapping[str, Any]) -> bool:
   if list(array.shape) != entry['shape'] or str(array.dtype) != entry['dtype']:
     return False
   return all(
-    _digest(array[tuple(slice(*bounds) for bounds in place)]) == digest
+    _digest(array[tuple(slice(*bounds) for bounds in place)], digest) == digest
     for place, digest in entry['shards']
   )
 
@@ -150,9 +151,21 @@ def _of_array(name: str, values: np.ndarray) -> str:
   return _digest(values)
 
 
-def _digest(values: np.ndarray) -> str:
+def _digest(values: np.ndarray, like: str = _SUMS) -> str:
+  """SHA-256 of the sums of rows and of columns, as the bytes lie in rows of 512 words.
+
+  Any flipped bit changes one of each. SHA-256 of all bytes (which `like` is, before version 0.3)
+  was an eighth of the work of a save.
+  """
   flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-  return hashlib.sha256(flat.data).hexdigest()
+  if not like.startswith(_SUMS):
+    return hashlib.sha256(flat.data).hexdigest()
+  whole = flat.size // _ROW * _ROW
+  words = flat[:whole].view(np.uint64).reshape(-1, _ROW // 8)
+  found = hashlib.sha256(flat[whole:].data)
+  for axis in (0, 1):
+    found.update(words.sum(axis).data)
+  return f'{_SUMS}{found.hexdigest()}'
 
 
 def _of_json(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 WORKDIR/config.json        the config and what was derived from the data (`About`)
 WORKDIR/statistics.json    moments of the training records
+WORKDIR/init_from.json     what was loaded of config.init_from, and what was not
 WORKDIR/metrics.jsonl      one line per report; tensorboard/ holds the same
 WORKDIR/sessions.jsonl     one line per start, for `gmtalker goodput`
 WORKDIR/checkpoints/STEP/  state, inference, data, about, statistics, digests
@@ -23,6 +24,7 @@ from gmtalker_jax.face.person import Person
 from gmtalker_jax.io import files, people, steps, writers
 
 CHECKPOINTS = 'checkpoints'
+INIT_FROM = 'init_from.json'
 _logger = logging.getLogger(__name__)
 
 

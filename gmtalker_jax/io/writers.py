@@ -17,11 +17,11 @@ _logger = logging.getLogger(__name__)
 
 METRICS = 'metrics.jsonl'
 SESSIONS = 'sessions.jsonl'  # a line for each time that the run was begun or went on
-FAULTS = 'faults'  # STEP.json and STEP.npz of steps that were not applied
+FAULTS = 'faults'  # STEP.json and STEP.npz of steps that were not applied; STEP.process-I.npz too
 
 
 class Writer:
-  """Appends metrics of a run; does nothing on any process but the first. A context manager."""
+  """Appends metrics of a run, in the first process. A context manager."""
 
   def __init__(self, workdir: str | Path, step: int = 0, began: float | None = None):
     """Opens the files of a run that goes on after `step`: later rows are dropped.
@@ -30,9 +30,9 @@ class Writer:
     """
     self._lines: TextIO | None = None
     self._events: Any = None
+    self._workdir = Path(workdir)
     if jax.process_index() != 0:
       return
-    self._workdir = Path(workdir)
     self._workdir.mkdir(parents=True, exist_ok=True)
     dropped = _drop_after(self._workdir / METRICS, step)
     _note_session(self._workdir, step, began or time.time(), dropped)
@@ -60,14 +60,16 @@ class Writer:
       self._events.add_scalar(name, value, step)
 
   def fault(self, step: int, document: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-    """Keeps what is known of a step that was not applied in WORKDIR/faults/."""
-    if self._lines is None:
-      return
-    folder = self._workdir / FAULTS
-    folder.mkdir(exist_ok=True)
-    files.write_json(folder / f'{step}.json', document)
+    """Keeps what is known of a step that was not applied in WORKDIR/faults/.
+
+    Each process writes the arrays that it has: its rows of the batch, its parts of the state.
+    """
+    folder, index = self._workdir / FAULTS, jax.process_index()
+    folder.mkdir(parents=True, exist_ok=True)
+    if index == 0:
+      files.write_json(folder / f'{step}.json', document)
     if arrays:
-      files.write_arrays(folder / f'{step}.npz', arrays)
+      files.write_arrays(folder / f'{step}{f".process-{index}" if index else ""}.npz', arrays)
 
   def close(self) -> None:
     """Flushes and closes."""

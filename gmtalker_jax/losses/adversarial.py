@@ -6,6 +6,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from gmtalker_jax.core import rng
+
 
 def generator_loss(fake: jax.Array) -> jax.Array:
   """Returns softplus(-D(fake)) for each logit of `fake` [B]."""
@@ -48,7 +50,7 @@ def path_lengths(
     [B], float32 or wider.
   """
   image, pull = jax.vjp(paint, style)
-  noise = jax.random.normal(key, image.shape, image.dtype) / math.sqrt(math.prod(image.shape[1:3]))
+  noise = rng.normal(key, image.shape).astype(image.dtype) / math.sqrt(math.prod(image.shape[1:3]))
   (gradient,) = pull(noise)
   # Never quite 0, where a root has no slope.
   return jnp.sqrt(jnp.square(gradient).sum(-1) + 1e-12)

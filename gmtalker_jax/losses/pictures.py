@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from gmtalker_jax.core import rng
+
 
 def absolute(image: jax.Array, truth: jax.Array) -> jax.Array:
   """Returns the mean absolute difference (L1)."""
@@ -42,8 +44,8 @@ def crops(key: jax.Array, images: Sequence[jax.Array], size: int) -> list[jax.Ar
   count, height, width = images[0].shape[:3]
   if not size or size >= min(height, width):
     return list(images)
-  room = jnp.array([[height - size + 1, width - size + 1]])
-  corners = jax.random.randint(key, (count, 2), 0, room)
+  room = jnp.array([height - size + 1, width - size + 1])
+  corners = rng.by_row(lambda k: jax.random.randint(k, (2,), 0, room), key, count)
 
   def cut(image: jax.Array, corner: jax.Array) -> jax.Array:
     return jax.lax.dynamic_slice(image, (*corner, 0), (size, size, image.shape[-1]))

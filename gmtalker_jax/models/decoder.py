@@ -10,6 +10,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
 from gmtalker_jax.core.arrays import blank
 from gmtalker_jax.models import layers
@@ -51,13 +52,14 @@ class DecoderBlock(nn.Module):
   width: int
   heads: int
   align_window: int
+  dtype: str = 'float32'  # see models/layers.py
 
   def setup(self):
     """Creates the parts."""
     self.self_norm, self.cross_norm, self.feed_norm = (nn.LayerNorm() for _ in range(3))
-    self.self_attention = Attention(self.width, self.heads)
-    self.cross_attention = Attention(self.width, self.heads)
-    self.feed_forward = FeedForward(self.width)
+    self.self_attention = Attention(self.width, self.heads, self.dtype)
+    self.cross_attention = Attention(self.width, self.heads, self.dtype)
+    self.feed_forward = FeedForward(self.width, self.dtype)
     # Which of the window's rows a head prefers; without it the rows would have no order.
     shape = (self.heads, window_rows(self.align_window))
     self.row_bias = self.param('row_bias', nn.initializers.zeros, shape)
@@ -65,10 +67,11 @@ class DecoderBlock(nn.Module):
   def __call__(self, x: jax.Array, bias: jax.Array, tokens: jax.Array, mask: jax.Array):
     """x [B, T, W], bias [B, heads, T, T], tokens [B, 2T, W], mask [B, T] -> [B, T, W]."""
     y = self.self_norm(x)
-    x = x + self.self_attention(y, self.self_attention.memory(y), bias)
+    x = checkpoint_name(x + self.self_attention(y, self.self_attention.memory(y), bias), 'layer')
     memory = self.cross_attention.memory(tokens)
     x = x + self.cross_attention(self.cross_norm(x), memory, self._window(mask))
-    return x + self.feed_forward(self.feed_norm(x))
+    x = checkpoint_name(x, 'layer')
+    return checkpoint_name(x + self.feed_forward(self.feed_norm(x)), 'block')
 
   def step(self, x, slot, bias, past: KeyValue, memory: KeyValue, seen: jax.Array):
     """One frame: x [B, 1, W], `memory` and `seen` [B, rows] of its window. -> (x, past)."""
@@ -110,14 +113,16 @@ class Decoder(nn.Module):
   speech_layers: int = 0
   feedback: bool = True
   dropout: float = 0.0
+  dtype: str = 'float32'  # see models/layers.py; frames are float32
 
   def setup(self):
     """Creates the parts."""
-    self.frame_in = nn.Dense(self.width)
-    self.speech = layers.SpeechTokens(self.width, self.speech_layers)
-    self.drop = nn.Dropout(self.dropout)
+    self.frame_in = nn.Dense(self.width, dtype=layers.compute(self.dtype))
+    self.speech = layers.SpeechTokens(self.width, self.speech_layers, self.dtype)
+    self.drop = layers.Dropout(self.dropout)
     self.blocks = [
-      DecoderBlock(self.width, self.heads, self.align_window) for _ in range(self.layers)
+      DecoderBlock(self.width, self.heads, self.align_window, self.dtype)
+      for _ in range(self.layers)
     ]
     self.norm = nn.LayerNorm()
     self.head = nn.Dense(self.frame_dim, kernel_init=nn.initializers.zeros)
@@ -137,7 +142,7 @@ class Decoder(nn.Module):
     x = context + jnp.pad(fed, ((0, 0), (1, 0), (0, 0)))[:, :-1]
     times = jnp.arange(x.shape[1])
     x = x + layers.periodic(times, self.width, self.period)[None]
-    x = self.drop(x, deterministic=not self.has_rng('dropout'))
+    x = self.drop(x)
     ages = times[:, None] - times[None]
     causal = layers.causal_bias(ages, self.heads, self.period, self.history)
     bias = causal[None] + layers.mask_bias(mask)
@@ -172,7 +177,8 @@ class Decoder(nn.Module):
     go on for longer: from then on the oldest frame is forgotten.
     """
     slots = min(self.history or frames, frames)
-    empty = jnp.zeros((batch, slots, self.heads, self.width // self.heads), dtype)
+    shape = batch, slots, self.heads, self.width // self.heads
+    empty = jnp.zeros(shape, layers.compute(self.dtype) or dtype)
     past = tuple(KeyValue(empty, empty) for _ in range(self.layers))
     return Carry(jnp.zeros((), jnp.int32), jnp.zeros((batch, self.width), dtype), past)
 
@@ -209,7 +215,7 @@ class Decoder(nn.Module):
       x, past = block.step(x, carry.frame % slots, bias, past, memory, seen)
       updated.append(past)
     y = self.head(self.norm(x))[:, 0]
-    fed = self.frame_in(y) if self.feedback else carry.fed
+    fed = self.frame_in(y).astype(carry.fed.dtype) if self.feedback else carry.fed
     return Carry(carry.frame + 1, fed, tuple(updated)), y
 
 

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.ad_checkpoint import checkpoint_name
 
 from gmtalker_jax.core.bounds import Count, OneOf, Positive
 from gmtalker_jax.core.errors import check_choice
 from gmtalker_jax.models import style as parts
+from gmtalker_jax.models.layers import DTYPES
 
 
 class Discriminator(nn.Module):
@@ -22,12 +24,12 @@ class Discriminator(nn.Module):
   channel_multiplier: Positive = 1.0
   max_channels: Count = 512
   group: Count = 4  # of the minibatch standard deviation
-  dtype: Annotated[str, OneOf(parts.DTYPES)] = 'float32'  # of the convolutions: float32 | bfloat16
+  dtype: Annotated[str, OneOf(DTYPES)] = 'float32'  # of the convolutions: float32 | bfloat16
 
   @nn.compact
   def __call__(self, image: jax.Array) -> jax.Array:
     """Returns logits [B] for `image` [B, size, size, C]."""
-    check_choice('dtype', self.dtype, parts.DTYPES)
+    check_choice('dtype', self.dtype, DTYPES)
     settings: dict[str, Any] = {'activation': parts.leaky_relu_gain, 'dtype': self.dtype}
     resolution, width = self.size // 2, self._channels(self.size)
     x = None
@@ -40,6 +42,7 @@ class Discriminator(nn.Module):
       # 64-pixel block of a 256-pixel picture is 512 wide already.
       width = self._channels(resolution // 2)
       x = parts.ConvBlock(width, name=f'block_{resolution}', **settings)(x)
+      x = checkpoint_name(x, 'block')
       image = parts.downsample(image)
       resolution //= 2
     x = jnp.concatenate((x, minibatch_deviation(x, self.group)), -1)

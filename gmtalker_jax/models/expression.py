@@ -51,15 +51,18 @@ class ExpressionGenerator(nn.Module):
   speech_layers: Whole = 0  # context layers over the speech rows; 0 = the paper
   decoder_mode: Annotated[str, OneOf(DECODERS)] = 'autoregressive'
   dropout: BelowOne = 0.1
+  # of the products in encoder and decoder; mixture, flow and densities stay float32
+  dtype: Annotated[str, OneOf(layers.DTYPES)] = 'float32'
 
   def setup(self):
     """Creates the parts."""
     check_choice('mapper', self.mapper, MAPPERS)
     check_choice('decoder_mode', self.decoder_mode, DECODERS)
-    self.tokens = layers.FrameTokens(self.width)
+    self.tokens = layers.FrameTokens(self.width, self.dtype)
     self.encoder = layers.Encoder(
-      self.width, self.heads, self.encoder_layers, self.period, self.period, self.dropout
-    )
+      self.width, self.heads, self.encoder_layers, self.period, self.period, self.dropout,
+      self.dtype,
+    )  # fmt: skip
     self.pool_w, self.pool_z = (layers.AttentionPooling(self.width) for _ in range(2))
     self.head_w, self.head_z = nn.Dense(2 * self.w_dim), nn.Dense(2 * self.latent_dim)
     self.mog_mapper = MAPPERS[self.mapper](self.emotions, self.latent_dim, self.width)
@@ -68,7 +71,7 @@ class ExpressionGenerator(nn.Module):
     self.decoder = Decoder(
       self.expression_dim, self.width, self.heads, self.decoder_layers, self.period,
       self.align_window, self.history, self.speech_layers,
-      self.decoder_mode == 'autoregressive', self.dropout,
+      self.decoder_mode == 'autoregressive', self.dropout, self.dtype,
     )  # fmt: skip
 
   def __call__(self, expression, speech, mask, subject) -> jax.Array:

@@ -1,5 +1,8 @@
 """Transformer parts that the expression and the motion generator share. All are pre-norm.
 
+With the dtype 'bfloat16' the products of layers and attention are; parameters, sums along the
+residual path, norms and softmax stay float32.
+
 No part knows an absolute time: positions are periodic and distances enter as biases, so a model
 trained on windows of a few seconds works on clips of any length.
 """
@@ -9,10 +12,18 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
+from gmtalker_jax.core import rng
 from gmtalker_jax.core.arrays import blank
 
 BLOCKED = -1e9  # finite: a row with nothing to see stays finite
+DTYPES = ('float32', 'bfloat16')
+
+
+def compute(dtype: str) -> jax.typing.DTypeLike | None:
+  """What a layer casts to; None = nothing (a test computes in float64)."""
+  return None if dtype == 'float32' else jnp.dtype(dtype)
 
 
 class KeyValue(NamedTuple):
@@ -22,17 +33,33 @@ class KeyValue(NamedTuple):
   value: jax.Array
 
 
+class Dropout(nn.Module):
+  """Zeros a share of [B, ...] and scales the rest up, by row; nothing without a `dropout` rng."""
+
+  rate: float
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[B, ...] -> [B, ...]."""
+    if not self.rate or not self.has_rng('dropout'):
+      return x
+    keep = rng.bernoulli(self.make_rng('dropout'), 1.0 - self.rate, x.shape)
+    return jnp.where(keep, x / (1.0 - self.rate), 0.0)
+
+
 class Attention(nn.Module):
   """Multi-head attention with an additive bias. Softmax in float32."""
 
   width: int
   heads: int
+  dtype: str = 'float32'
 
   def setup(self):
     """Creates the parts."""
-    self.query = nn.Dense(self.width)
-    self.key_value = nn.Dense(2 * self.width)
-    self.out = nn.Dense(self.width)
+    dtype = compute(self.dtype)
+    self.query = nn.Dense(self.width, dtype=dtype)
+    self.key_value = nn.Dense(2 * self.width, dtype=dtype)
+    self.out = nn.Dense(self.width, dtype=dtype)
 
   def memory(self, x: jax.Array) -> KeyValue:
     """Keys and values of x [B, N, width]."""
@@ -42,8 +69,9 @@ class Attention(nn.Module):
   def __call__(self, x: jax.Array, memory: KeyValue, bias: jax.Array) -> jax.Array:
     """x [B, Q, width], bias [1 | B, heads, Q, N] -> [B, Q, width]."""
     query = self._heads(self.query(x)) * (self.width // self.heads) ** -0.5
-    scores = jnp.einsum('bqhd,bnhd->bhqn', query, memory.key)
-    weights = jax.nn.softmax(scores + bias, axis=-1)
+    full = jnp.float32 if compute(self.dtype) else None
+    scores = jnp.einsum('bqhd,bnhd->bhqn', query, memory.key, preferred_element_type=full)
+    weights = jax.nn.softmax(scores + bias, axis=-1).astype(memory.value.dtype)
     seen = jnp.einsum('bhqn,bnhd->bqhd', weights, memory.value)
     return self.out(seen.reshape(x.shape))
 
@@ -55,12 +83,14 @@ class FeedForward(nn.Module):
   """Two layers with GELU, four times as wide inside."""
 
   width: int
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """[..., width] -> [..., width]."""
-    x = nn.gelu(nn.Dense(4 * self.width, name='expand')(x))
-    return nn.Dense(self.width, name='contract')(x)
+    dtype = compute(self.dtype)
+    x = nn.gelu(nn.Dense(4 * self.width, dtype=dtype, name='expand')(x))
+    return nn.Dense(self.width, dtype=dtype, name='contract')(x)
 
 
 class EncoderBlock(nn.Module):
@@ -68,6 +98,7 @@ class EncoderBlock(nn.Module):
 
   width: int
   heads: int
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x: jax.Array, bias: jax.Array, given: jax.Array | None = None) -> jax.Array:
@@ -75,12 +106,13 @@ class EncoderBlock(nn.Module):
 
     `given` [B, G, width] are tokens that x sees in front of its own and that stay as they are.
     """
-    attention = Attention(self.width, self.heads, name='attention')
+    attention = Attention(self.width, self.heads, self.dtype, name='attention')
     y = nn.LayerNorm(name='attention_norm')(x)
     seen = y if given is None else jnp.concatenate([given, y], axis=1)
-    x = x + attention(y, attention.memory(seen), bias)
+    x = checkpoint_name(x + attention(y, attention.memory(seen), bias), 'layer')
     y = nn.LayerNorm(name='feed_norm')(x)
-    return x + FeedForward(self.width, name='feed_forward')(y)
+    x = x + FeedForward(self.width, self.dtype, name='feed_forward')(y)
+    return checkpoint_name(x, 'block')
 
 
 class Encoder(nn.Module):
@@ -92,15 +124,16 @@ class Encoder(nn.Module):
   period: int  # of the positions
   reach: int = 1  # positions per unit of the distance bias
   dropout: float = 0.0
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
     """x [B, N, width], mask [B, N] -> [B, N, width]; masked positions are seen by none."""
     x = x + periodic(jnp.arange(x.shape[1]), self.width, self.period)[None]
-    x = nn.Dropout(self.dropout)(x, deterministic=not self.has_rng('dropout'))
+    x = Dropout(self.dropout)(x)
     bias = distance_bias(x.shape[1], self.heads, self.reach)[None] + mask_bias(mask)
     for i in range(self.layers):
-      x = EncoderBlock(self.width, self.heads, name=f'blocks_{i}')(x, bias)
+      x = EncoderBlock(self.width, self.heads, self.dtype, name=f'blocks_{i}')(x, bias)
     return nn.LayerNorm(name='norm')(x)
 
 
@@ -108,13 +141,15 @@ class FrameTokens(nn.Module):
   """One token per video frame from coefficients and the frame's two speech rows (method 2.6)."""
 
   width: int
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, frames: jax.Array, speech: jax.Array, mask: jax.Array) -> jax.Array:
     """frames [B, T, E], speech [B, 2T, D], mask [B, T] -> [B, T, width]."""
     pairs = speech.reshape(*frames.shape[:2], -1)
-    x = nn.Dense(self.width, name='frames')(blank(frames, mask))
-    return x + nn.Dense(self.width, name='speech')(blank(pairs, mask))
+    dtype = compute(self.dtype)
+    x = nn.Dense(self.width, dtype=dtype, name='frames')(blank(frames, mask))
+    return x + nn.Dense(self.width, dtype=dtype, name='speech')(blank(pairs, mask))
 
 
 class SpeechTokens(nn.Module):
@@ -125,16 +160,18 @@ class SpeechTokens(nn.Module):
 
   width: int
   layers: int = 0
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, speech: jax.Array, valid: jax.Array) -> jax.Array:
     """speech [B, N, D], valid [B, N] -> [B, N, width]."""
-    x = nn.Dense(self.width, name='project')(blank(speech, valid))
+    dtype = compute(self.dtype)
+    x = nn.Dense(self.width, dtype=dtype, name='project')(blank(speech, valid))
     for i in range(self.layers):
       y = nn.LayerNorm(name=f'norms_{i}')(x)
       y = jnp.pad(blank(y, valid), ((0, 0), (1, 1), (0, 0)))
       taps = jnp.concatenate([y[:, :-2], y[:, 1:-1], y[:, 2:]], axis=-1)
-      x = x + nn.gelu(nn.Dense(self.width, name=f'taps_{i}')(taps))
+      x = x + nn.gelu(nn.Dense(self.width, dtype=dtype, name=f'taps_{i}')(taps))
     return x
 
 

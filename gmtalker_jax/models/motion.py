@@ -73,16 +73,19 @@ class MotionGenerator(nn.Module):
   speech_layers: Whole = 0
   decoder_mode: Annotated[str, OneOf(DECODERS)] = 'autoregressive'
   dropout: BelowOne = 0.1
+  # of the products in encoder and decoder; mixture, flow and densities stay float32
+  dtype: Annotated[str, OneOf(layers.DTYPES)] = 'float32'
 
   def setup(self):
     """Creates the parts."""
     check_choice('flow_objective', self.flow_objective, OBJECTIVES)
     check_choice('latent_layout', self.latent_layout, LAYOUTS)
     check_choice('decoder_mode', self.decoder_mode, DECODERS)
-    self.tokens = layers.FrameTokens(self.width)
+    self.tokens = layers.FrameTokens(self.width, self.dtype)
     self.encoder = layers.Encoder(
-      self.width, self.heads, self.encoder_layers, self.period, self.period, self.dropout
-    )
+      self.width, self.heads, self.encoder_layers, self.period, self.period, self.dropout,
+      self.dtype,
+    )  # fmt: skip
     self.pool = layers.AttentionPooling(self.width) if self.latent_layout == 'vector' else None
     self.posterior_head = nn.Dense(2 * self.latent_dim)
     half = self.latent_dim // 2
@@ -94,7 +97,7 @@ class MotionGenerator(nn.Module):
     self.decoder = Decoder(
       self.motion_dim, self.width, self.heads, self.decoder_layers, self.period,
       self.align_window, self.history, self.speech_layers,
-      self.decoder_mode == 'autoregressive', self.dropout,
+      self.decoder_mode == 'autoregressive', self.dropout, self.dtype,
     )  # fmt: skip
 
   def __call__(self, motion, speech, mask) -> jax.Array:

@@ -5,11 +5,13 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.ad_checkpoint import checkpoint_name
 
 from gmtalker_jax.core.bounds import Count, OneOf, Positive
 from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.models import style as parts
 from gmtalker_jax.models.emotion import EmotionMapping, StyleMapping
+from gmtalker_jax.models.layers import DTYPES
 
 INJECTIONS = ('style_concat', 'none', 'input_concat')
 MAPPINGS = ('emotion', 'plain')
@@ -40,7 +42,7 @@ class PortraitGenerator(nn.Module):
   style_mapping: Annotated[str, OneOf(MAPPINGS)] = 'emotion'
   mapping_width: Count = 256
   fuse_detail: bool = False  # see StyleUNet
-  dtype: Annotated[str, OneOf(parts.DTYPES)] = (
+  dtype: Annotated[str, OneOf(DTYPES)] = (
     'float32'  # of the convolutions: float32 | bfloat16; the rest stays float32
   )
 
@@ -139,6 +141,7 @@ class StyleUNet(nn.Module):
       resolution //= 2
       width = self._channels(resolution)
       x = parts.ConvBlock(width, dtype=self.dtype, name=f'encode_{resolution}')(x)
+      x = checkpoint_name(x, 'block')
       features[resolution] = x
     return features
 
@@ -178,6 +181,7 @@ class StyleUNet(nn.Module):
         x = parts.StyledConv(
           self._channels(resolution), up, self.dtype, name=f'decode_{resolution}_{i}'
         )(x, style, key)
+      x = checkpoint_name(x, 'block')
       painted = parts.ToRGB(self.dtype, name=f'to_rgb_{resolution}')(x, style)
       image = painted if image is None else parts.upsample(image) + painted
 
@@ -185,7 +189,7 @@ class StyleUNet(nn.Module):
     return parts.channels(resolution, self.channel_multiplier, self.max_channels)
 
   def _check(self, rendering: jax.Array) -> None:
-    check_choice('dtype', self.dtype, parts.DTYPES)
+    check_choice('dtype', self.dtype, DTYPES)
     sizes = (self.input_size, self.output_size)
     if any(s not in (64, 128, 256, 512, 1024) for s in sizes) or sizes[1] < sizes[0]:
       raise InputError(

@@ -11,10 +11,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.ad_checkpoint import checkpoint_name
 
 from gmtalker_jax.core.convolution import blur, convolve, convolve_down, convolve_up
 
-DTYPES = ('float32', 'bfloat16')  # of convolutions; parameters and pictures are float32
 SLOPE = 0.2  # of the leaky ReLU
 EPSILON = 1e-8  # of demodulation and pixel norm
 
@@ -130,6 +130,7 @@ class Conv(nn.Module):
     bias = self.param('bias', nn.initializers.zeros, (self.features,))
     x, weight = x.astype(self.dtype), weight.astype(self.dtype)
     x = convolve_down(x, weight) if self.down else convolve(x, weight)
+    x = checkpoint_name(x, 'layer')
     return self.activation(x + bias.astype(self.dtype)[None, None, None])
 
 
@@ -154,7 +155,7 @@ class ModulatedConv(nn.Module):
     scale = Linear(x.shape[-1], bias=1.0, name='modulation')(style)  # [B, I], float32
     x = x.astype(self.dtype) * scale.astype(self.dtype)[:, None, None]
     convolution = convolve_up if self.up else convolve
-    x = convolution(x, weight.astype(self.dtype))
+    x = checkpoint_name(convolution(x, weight.astype(self.dtype)), 'layer')
     if self.demodulate:
       power = jnp.square(scale) @ jnp.square(weight).sum((0, 1))
       x = x * jax.lax.rsqrt(power + EPSILON).astype(self.dtype)[:, None, None]

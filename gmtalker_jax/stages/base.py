@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 
-from gmtalker_jax.core import trees
+from gmtalker_jax.core import rng, trees
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.types import Params, State
@@ -34,6 +35,17 @@ class Phase(NamedTuple):
   trains: str  # the network that this phase's gradient reaches
   loss: LossFn
   every: int = 1  # runs on steps divisible by this; its gradient is scaled up to make up for it
+
+
+class Memory(NamedTuple):
+  """How a step saves memory. The numbers stay the same, up to the order of sums."""
+
+  accumulate: int = 1  # parts of a batch, one after the other, whose gradients are averaged
+  remat: str = ''  # what the backward pass finds kept: block | layer; '' = all; the rest again
+
+
+REMAT = {'': (), 'block': ('block',), 'layer': ('block', 'layer')}  # names that networks give
+WHOLE = Memory()
 
 
 class Stage(NamedTuple):
@@ -67,7 +79,7 @@ class Spec(NamedTuple):
   # generator -> a batch of zeros that it takes, B = 1; of clips, (generator, frames) too
   blank: Callable[..., Any]
   inputs: Callable[..., tuple]  # (generator, batch) -> the arguments of its `__call__`
-  make: Callable[..., Stage]  # (model, loss, optimizers, ema_decay, **assets) -> Stage
+  make: Callable[..., Stage]  # (model, loss, optimizers, ema_decay, memory, **assets) -> Stage
   curves: tuple[tuple[str, ...], ...]  # what a report plots: one row of metrics per plot
   critics: Mapping[str, type[nn.Module]] = {}  # networks that only train; sections of config.model
   # (own, given) -> the generator's parameters when it begins with trained ones, see `adopt_all`
@@ -120,25 +132,51 @@ def beginning_with(stage: Stage, spec: Spec, given: Params) -> Stage:
   return stage._replace(init=init)
 
 
+def begun_with(spec: Spec, generator: nn.Module, given: Params) -> dict[str, Any]:
+  """What a training that begins with `given` takes of it, by names: a JSON document.
+
+  'loaded': arrays as they were given, with their shapes; 'adapted': arrays that were made of what
+  was given; 'new': networks that were not given. Raises InputError, see `adopt_all`.
+  """
+  begun = trees.leaves(spec.adopt(spec.abstract_params(generator), given))
+  known = trees.leaves(given)
+  loaded = {
+    name: list(x.shape)
+    for name, x in begun.items()
+    if name in known and np.array_equal(x, known[name])
+  }
+  adapted = {
+    name: {'from': list(known[name].shape), 'to': list(x.shape)}
+    for name, x in begun.items()
+    if name not in loaded
+  }
+  return {'loaded': loaded, 'adapted': adapted, 'new': sorted(spec.critics)}
+
+
 def make_step(
-  phases: Sequence[Phase], optimizers: Optimizers, ema_decay: float
+  phases: Sequence[Phase], optimizers: Optimizers, ema_decay: float, memory: Memory = WHOLE
 ) -> Callable[..., tuple[State, Metrics]]:
-  """Builds `step(state, batch, key)`. Each phase gets a key of its own; the key is consumed."""
+  """Builds `step(state, batch, key)`. Each phase gets a key of its own; the key is consumed.
+
+  With `memory.accumulate` > 1 a gradient is the mean of those of so many parts of the batch: the
+  same numbers where the loss is a mean over examples, of the same weight in each part.
+  """
 
   def run(phase: Phase, params, opt_state, stats, batch, key, step):
-    def loss(own):
-      value, aux = phase.loss({**params, phase.trains: own}, stats, batch, key, step)
-      return value * phase.every, aux  # a lazy phase keeps its mean gradient
+    def loss(own, rows):
+      value, (metrics, changed) = phase.loss({**params, phase.trains: own}, stats, rows, key, step)
+      metrics = {n: v if isinstance(v, Mean) else Mean.of(v) for n, v in metrics.items()}
+      return value * phase.every, (metrics, changed)  # a lazy phase keeps its mean gradient
 
-    grads, (metrics, changed) = jax.grad(loss, has_aux=True)(params[phase.trains])
+    kept = jax.checkpoint_policies.save_only_these_names(*REMAT[memory.remat])
+    thrifty = jax.checkpoint(loss, policy=kept) if memory.remat else loss
+    gradient = functools.partial(jax.grad(thrifty, has_aux=True), params[phase.trains])
+    grads, (metrics, changed) = _over_parts(gradient, batch, memory.accumulate)
     updates, opt = optimizers[phase.trains].update(
       grads, opt_state[phase.trains], params[phase.trains]
     )
     params = {**params, phase.trains: optax.apply_updates(params[phase.trains], updates)}
-    metrics = {
-      f'{phase.name}/{name}': value if isinstance(value, Mean) else Mean.of(value)
-      for name, value in metrics.items()
-    }
+    metrics = {f'{phase.name}/{name}': value for name, value in metrics.items()}
     metrics[f'{phase.name}/grad_norm'] = Mean.of(optax.tree.norm(grads))
     return params, {**opt_state, phase.trains: opt}, {**stats, **changed}, metrics
 
@@ -164,3 +202,26 @@ def make_step(
 
 def _skip(shapes, params, opt_state, stats, *_):
   return params, opt_state, stats, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+
+def _over_parts(gradient: Callable[..., Any], batch: Any, parts: int) -> Any:
+  """`gradient(batch)`, which is (gradients, (metrics, changed)), over parts of the batch.
+
+  Part k has rows k, k + parts, ..., so that each device keeps the rows that it has.
+  """
+  if parts == 1:
+    return gradient(batch)
+  cut = jax.tree.map(lambda x: x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1), batch)
+  size = len(jax.tree.leaves(cut)[0][0])
+
+  def add(total, part):
+    number, rows = part
+    with rng.part(number + parts * jnp.arange(size)):
+      return jax.tree.map(jnp.add, total, gradient(rows)), None
+
+  numbers = jnp.arange(parts)
+  shapes = jax.eval_shape(lambda: gradient(jax.tree.map(lambda x: x[0], cut)))
+  zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+  (grads, (metrics, changed)), _ = jax.lax.scan(add, zeros, (numbers, cut))
+  grads, changed = jax.tree.map(lambda x: x / parts, (grads, changed))
+  return grads, (metrics, changed)

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gmtalker_jax.core import distributions
+from gmtalker_jax.core import distributions, rng
 from gmtalker_jax.core.arrays import masked_mean
 from gmtalker_jax.core.bounds import Amount, OneOf, Positive, Share, Whole
 from gmtalker_jax.core.errors import check_choice
@@ -17,6 +17,8 @@ from gmtalker_jax.losses import reconstruction, variational
 from gmtalker_jax.models.expression import ExpressionGenerator
 from gmtalker_jax.stages import feedback
 from gmtalker_jax.stages.base import (
+  WHOLE,
+  Memory,
   Metrics,
   Optimizers,
   Phase,
@@ -70,7 +72,11 @@ class Objective:
 
 
 def make(
-  model: Mapping[str, Any], loss: Mapping[str, Any], optimizers: Optimizers, ema_decay: float
+  model: Mapping[str, Any],
+  loss: Mapping[str, Any],
+  optimizers: Optimizers,
+  ema_decay: float,
+  memory: Memory = WHOLE,
 ) -> Stage:
   """Builds the stage from the arguments of `ExpressionGenerator` and `Objective`."""
   generator, objective = ExpressionGenerator(**model), Objective(**loss)
@@ -93,7 +99,7 @@ def make(
     'expression',
     ('generator',),
     make_init(init_params, optimizers, ('generator',)),
-    make_step(phases, optimizers, ema_decay),
+    make_step(phases, optimizers, ema_decay, memory),
     evaluate,
   )
 
@@ -138,12 +144,12 @@ def _loss(generator, batch: ExpressionBatch, key, step, objective: Objective):
   keys = jax.random.split(key, 4)
   valid = batch.mask.max(1)
   posterior = generator.encode(batch.expression, batch.speech, batch.mask)
-  z = distributions.sample(posterior.z, jax.random.normal(keys[0], posterior.z.mean.shape))
-  w = distributions.sample(posterior.w, jax.random.normal(keys[1], posterior.w.mean.shape))
+  z = distributions.sample(posterior.z, rng.normal(keys[0], posterior.z.mean.shape))
+  w = distributions.sample(posterior.w, rng.normal(keys[1], posterior.w.mean.shape))
   components = generator.mixture(w)
   log_r = distributions.log_responsibilities(z, components)
 
-  hidden = jax.random.bernoulli(keys[2], objective.subject_dropout, batch.subject.shape)
+  hidden = rng.bernoulli(keys[2], objective.subject_dropout, batch.subject.shape)
   subject = generator.embed(jnp.where(hidden, -1, batch.subject))
 
   def run(frames, keep):

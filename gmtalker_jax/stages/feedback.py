@@ -9,6 +9,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from gmtalker_jax.core import rng
+
 # decode(frames [B, T, E], keep [B, T]) -> [B, T, E]
 Decode = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -16,8 +18,8 @@ Decode = Callable[[jax.Array, jax.Array], jax.Array]
 def withheld(key: jax.Array, mask: jax.Array, rate: float) -> jax.Array:
   """Keep-mask [B, T]: whole clips are withheld with `rate`, frames of the rest with `rate`."""
   clips, frames = jax.random.split(key)
-  keep = jax.random.bernoulli(frames, 1.0 - rate, mask.shape)
-  whole = jax.random.bernoulli(clips, 1.0 - rate, (mask.shape[0], 1))
+  keep = rng.bernoulli(frames, 1.0 - rate, mask.shape)
+  whole = rng.bernoulli(clips, 1.0 - rate, (mask.shape[0], 1))
   return (keep & whole).astype(mask.dtype)
 
 
@@ -41,8 +43,8 @@ def decode(
   fed = truth
   if not (isinstance(own, float | int) and own == 0):
     outputs = jax.lax.stop_gradient(run(truth, keep))
-    replaced = jax.random.bernoulli(keys[1], own, mask.shape)
+    replaced = rng.bernoulli(keys[1], own, mask.shape)
     fed = jnp.where(replaced[..., None], outputs, fed)
   if noise:
-    fed = fed + noise * jax.random.normal(keys[2], fed.shape)
+    fed = fed + noise * rng.normal(keys[2], fed.shape)
   return run(fed, keep)

@@ -8,14 +8,24 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gmtalker_jax.core import distributions
+from gmtalker_jax.core import distributions, rng
 from gmtalker_jax.core.bounds import Amount, Share, Whole
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.data import schema
 from gmtalker_jax.losses import reconstruction, variational
 from gmtalker_jax.models.motion import MotionGenerator
 from gmtalker_jax.stages import feedback
-from gmtalker_jax.stages.base import Metrics, Optimizers, Phase, Spec, Stage, make_init, make_step
+from gmtalker_jax.stages.base import (
+  WHOLE,
+  Memory,
+  Metrics,
+  Optimizers,
+  Phase,
+  Spec,
+  Stage,
+  make_init,
+  make_step,
+)
 from gmtalker_jax.types import MotionBatch
 
 DIVERSITY_SAMPLES = 3
@@ -40,7 +50,11 @@ class Objective:
 
 
 def make(
-  model: Mapping[str, Any], loss: Mapping[str, Any], optimizers: Optimizers, ema_decay: float
+  model: Mapping[str, Any],
+  loss: Mapping[str, Any],
+  optimizers: Optimizers,
+  ema_decay: float,
+  memory: Memory = WHOLE,
 ) -> Stage:
   """Builds the stage from the arguments of `MotionGenerator` and `Objective`."""
   generator, objective = MotionGenerator(**model), Objective(**loss)
@@ -63,7 +77,7 @@ def make(
     'motion',
     ('generator',),
     make_init(init_params, optimizers, ('generator',)),
-    make_step(phases, optimizers, ema_decay),
+    make_step(phases, optimizers, ema_decay, memory),
     evaluate,
   )
 
@@ -99,7 +113,7 @@ SPEC = Spec(
 def _loss(generator, batch: MotionBatch, key, step, objective: Objective):
   keys = jax.random.split(key, 2)
   posterior = generator.encode(batch.motion, batch.speech, batch.mask)
-  drawn = distributions.sample(posterior, jax.random.normal(keys[0], posterior.mean.shape))
+  drawn = distributions.sample(posterior, rng.normal(keys[0], posterior.mean.shape))
   kl, floored = _divergence(generator, posterior, drawn, batch, objective)
   latents = drawn
   if generator.flow_objective == 'posterior':

@@ -7,6 +7,7 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 
+from gmtalker_jax.core import rng
 from gmtalker_jax.core.bounds import Amount, Count, Share, Whole
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import Mean
@@ -14,7 +15,16 @@ from gmtalker_jax.losses import adversarial, pictures
 from gmtalker_jax.models.discriminator import Discriminator
 from gmtalker_jax.models.perceptual import Weights, distance
 from gmtalker_jax.models.portrait import PortraitGenerator
-from gmtalker_jax.stages.base import Optimizers, Phase, Spec, Stage, make_init, make_step
+from gmtalker_jax.stages.base import (
+  WHOLE,
+  Memory,
+  Optimizers,
+  Phase,
+  Spec,
+  Stage,
+  make_init,
+  make_step,
+)
 from gmtalker_jax.types import Params, PortraitBatch
 
 
@@ -41,6 +51,7 @@ def make(
   loss: Mapping[str, Any],
   optimizers: Optimizers,
   ema_decay: float,
+  memory: Memory = WHOLE,
   perceptual: Weights | None = None,
 ) -> Stage:
   """Builds the portrait stage.
@@ -51,6 +62,7 @@ def make(
     loss: fields of `Objective`.
     optimizers: 'generator' and, with an adversarial loss, 'discriminator'.
     ema_decay: of the weights that are served.
+    memory: how a step saves it.
     perceptual: weights of VGG16 and LPIPS (`models.perceptual.check`), needed by `loss.perceptual`.
 
   Raises:
@@ -89,7 +101,7 @@ def make(
     shift: jax.Array | None = None,
   ) -> jax.Array:
     style_key, noise_key = jax.random.split(key)
-    z_style = jax.random.normal(style_key, (batch.image.shape[0], generator.style_dim))
+    z_style = rng.normal(style_key, (batch.image.shape[0], generator.style_dim))
     args = (batch.rendering, batch.emotion, batch.latent, z_style)
     args = (*args, noise_key if noise else None, shift)
     return cast('jax.Array', generator.apply({'params': params['generator']}, *args))
@@ -170,7 +182,7 @@ def make(
     name='portrait',
     serves=('generator',),
     init=make_init(init_params, optimizers, ('generator',), stats),
-    step=make_step(phases, optimizers, ema_decay),
+    step=make_step(phases, optimizers, ema_decay, memory),
     evaluate=evaluate,
   )
 

@@ -85,9 +85,19 @@ class Guard:
 
 
 def _arrays(tree: Any) -> dict[str, np.ndarray]:
-  """By dotted names, the arrays that this process has the whole of."""
-  return {
-    name: np.asarray(leaf)
-    for name, leaf in trees.leaves(tree).items()
-    if getattr(leaf, 'is_fully_addressable', True)
-  }
+  """By dotted names, what this process has of arrays and no process before it.
+
+  Of an array that is cut up over processes: its parts, as 'NAME@0:8,4:6'.
+  """
+  found = {}
+  for name, leaf in trees.leaves(tree).items():
+    if getattr(leaf, 'is_fully_addressable', True):
+      found[name] = np.asarray(leaf)
+      continue
+    for shard in leaf.addressable_shards:
+      if shard.replica_id == 0:
+        places = [s.indices(n)[:2] for s, n in zip(shard.index, leaf.shape, strict=True)]
+        where = ','.join(f'{first}:{last}' for first, last in places)
+        whole = shard.data.shape == leaf.shape
+        found[name if whole else f'{name}@{where}'] = np.asarray(shard.data)
+  return found

@@ -7,7 +7,7 @@ resumed is, bit for bit, the run that was not.
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -55,14 +55,14 @@ class Run(NamedTuple):
   # step -> the writer of a run that goes on after this step; called once it is known that the
   # checkpoints are of these data
   open_writer: Callable[[int], Writer]
-  mesh: Mesh  # the batch lies over its axis `data`
+  mesh: Mesh  # see core/sharding.py
   seed: int = 0  # of every key
   # 'jit': one program over global arrays. 'pmap': one program per device on its share of the
   # batch; the stage's optimizers must average gradients (`core.sharding.average_gradients`). The
-  # two give the same numbers where the objective draws no noise and its mask has the same weight
-  # on each device: per-device programs draw their own noise and average by device.
+  # two give the same numbers where the objective is a mean over examples, of the same weight on
+  # each device.
   mode: str = 'jit'
-  fsdp: bool = False  # cut the state up instead of copying it ('jit' only)
+  copied: Sequence[str] = ()  # what is not cut up along `fsdp`, see `sharding.of_state`
   fingerprint: str = ''  # of the data; a resumed run must have the same
   documents: Mapping[str, Any] = {}  # JSON documents to keep in each checkpoint
   faults: Faults = STRICT  # how many it bears
@@ -87,12 +87,14 @@ def fit(run: Run) -> dict[str, float]:
     Preempted: SIGTERM came; the step is saved.
     checkpoints.SaveFailed: the last step could not be saved.
   """
-  if run.mode not in MODES or (run.fsdp and run.mode != 'jit'):
+  shared = run.mesh.shape[sharding.FSDP]
+  if run.mode not in MODES or (shared > 1 and run.mode != 'jit'):
     raise InputError(
-      f"got mode {run.mode!r}, fsdp {run.fsdp}, expected a mode of {MODES}, fsdp with 'jit'"
+      f'got mode {run.mode!r} with a state shared by {shared} devices, expected one of {MODES}; '
+      "only 'jit' shares"
     )
   example = run.batches[0]
-  like = programs.abstract_state(run.stage, example, run.seed, run.mesh, run.fsdp)
+  like = programs.abstract_state(run.stage, example, run.seed, run.mesh, run.copied)
   step = programs.train_step(run.stage, run.seed, run.mesh, run.mode, like)
   compiled = _Programs(
     step,

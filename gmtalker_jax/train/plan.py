@@ -74,11 +74,16 @@ def make(
     TooLarge: the compiler says that it does not fit.
   """
   settings = run.read(config)
-  mesh = sharding.make_mesh(topology.devices)
+  if settings.accumulate > 1:  # a loop, whose body would be counted once
+    raise InputError(
+      f'got config.accumulate = {settings.accumulate}, expected 1: a step is planned as one part; '
+      'set it, and --per-chip to the examples of a part'
+    )
+  mesh = sharding.make_mesh(topology.devices, settings.mesh)
   per_chip = per_chip or _share(settings, mesh.size)
   stage = _stage(settings, sizes)
   batch = abstract_batch(settings, sizes, per_chip * mesh.size)
-  like = programs.abstract_state(stage, batch, settings.seed, mesh, settings.fsdp)
+  like = programs.abstract_state(stage, batch, settings.seed, mesh, run.names(settings.copied))
   step = cast('Any', programs.train_step(stage, settings.seed, mesh, settings.mode, like))
   traced = step.trace(like, _placed(batch, mesh))
   written = flops.count(traced.jaxpr) / mesh.size

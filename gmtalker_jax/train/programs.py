@@ -4,7 +4,7 @@ They know the mesh and the seed; nothing here knows time, disk or a signal.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -22,7 +22,9 @@ from gmtalker_jax.types import State
 APPLIED = 'applied'  # the share of steps that were applied
 
 
-def abstract_state(stage: Stage, example: Any, seed: int, mesh: Mesh, fsdp: bool = False) -> State:
+def abstract_state(
+  stage: Stage, example: Any, seed: int, mesh: Mesh, copied: Sequence[str] = ()
+) -> State:
   """Shapes, dtypes and places of a state; makes no array.
 
   Args:
@@ -30,16 +32,13 @@ def abstract_state(stage: Stage, example: Any, seed: int, mesh: Mesh, fsdp: bool
     example: a batch.
     seed: of every key.
     mesh: the devices.
-    fsdp: cut the state over them instead of copying it.
+    copied: what each of them has whole, see `sharding.of_state`.
   """
   like = jax.eval_shape(lambda: _init(stage, example, seed))
-  if fsdp:
-    places = sharding.fsdp(like, mesh)
-  else:
-    places = jax.tree.map(lambda _: sharding.replicated(mesh), like)
   return jax.tree.map(
-    lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), like, places
-  )
+    lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
+    like, sharding.of_state(like, mesh, copied),
+  )  # fmt: skip
 
 
 def first_state(stage: Stage, example: Any, seed: int, like: State) -> State:
@@ -61,8 +60,9 @@ def train_step(stage: Stage, seed: int, mesh: Mesh, mode: str, like: State) -> C
 
   def step_of_one_device(state, batch):
     key = rng.key_for(seed, f'{stage.name}/step', state.step)
-    key = jax.random.fold_in(key, jax.lax.axis_index(sharding.AXIS))
-    after, metrics = stage.step(state, batch, key)
+    size = len(jax.tree.leaves(batch)[0])
+    with rng.part(jax.lax.axis_index(sharding.AXIS) * size + jnp.arange(size)):
+      after, metrics = stage.step(state, batch, key)
     after = dataclasses.replace(after, stats=jax.lax.pmean(after.stats, sharding.AXIS))
     return _unless_broken(state, after, jax.lax.psum(metrics, sharding.AXIS))
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from gmtalker_jax.io import checkpoints, steps, workdir
 from gmtalker_jax.io.workdir import About
 from gmtalker_jax.io.writers import Writer, last_metrics
 from gmtalker_jax.stages import STAGES
-from gmtalker_jax.stages.base import Stage, beginning_with
+from gmtalker_jax.stages.base import Memory, Stage, beginning_with, begun_with
 from gmtalker_jax.train import examples, loop, optimizers
 from gmtalker_jax.train import settings as settings_lib
 from gmtalker_jax.train.profile import Profile
@@ -53,12 +54,8 @@ def train(
   config, directory = _plain(config), Path(workdir_path)
   settings = read(config)
   _check_resume(config, directory)
-  mesh = sharding.make_mesh(devices)
-  if settings.data.batch_size % mesh.size:
-    raise InputError(
-      f'got config.data.batch_size = {settings.data.batch_size}, expected a multiple of the '
-      f'{mesh.size} devices'
-    )
+  mesh = sharding.make_mesh(devices, settings.mesh)
+  check_batch(settings, mesh.size)
   spec = STAGES[settings.stage]
   origin = origins.load(settings.init_from, spec.name) if settings.init_from else None
   found = examples.of(spec.name).open_examples(settings, origin.statistics if origin else None)
@@ -69,12 +66,15 @@ def train(
   served = {name: value for name, value in model.items() if name not in spec.critics}
   about = About(settings.stage, served, config, emotions=schema.EMOTIONS, **found.about)
   documents = {'about': about._asdict(), 'statistics': found.statistics.to_json()}
+  begun = _begun(settings, served, origin, directory) if origin else None
 
   def begin(step: int) -> Writer:
     # Only now is it known that these records belong to this workdir.
     if jax.process_index() == 0:
       workdir.write_json(directory / 'config.json', documents['about'])
       workdir.write_json(directory / 'statistics.json', documents['statistics'])
+      if begun and not step:
+        workdir.write_json(directory / workdir.INIT_FROM, begun)
     return Writer(directory, step, began)
 
   size = settings.data.batch_size
@@ -96,7 +96,7 @@ def train(
         mesh=mesh,
         seed=settings.seed,
         mode=settings.mode,
-        fsdp=settings.fsdp,
+        copied=names(settings.copied),
         fingerprint='-'.join((found.fingerprint, *([origin.digest] if origin else []))),
         documents=documents,
         faults=settings.faults,
@@ -133,7 +133,41 @@ def make_stage(settings: Settings, model: Mapping[str, Any], **assets: Any) -> S
   axis = sharding.AXIS if settings.mode == 'pmap' else None
   chains = {name: optimizers.make(o, axis) for name, o in settings.optimizers.items()}
   spec = STAGES[settings.stage]
-  return spec.make(model, settings.loss, chains, settings.ema_decay, **assets)
+  memory = Memory(settings.accumulate, settings.remat)
+  return spec.make(model, settings.loss, chains, settings.ema_decay, memory, **assets)
+
+
+def check_batch(settings: Settings, devices: int) -> None:
+  """Raises InputError unless each device gets as many examples of each part of a batch."""
+  size, parts = settings.data.batch_size, settings.accumulate
+  if size % (devices * parts):
+    each = f' times {parts} parts (config.accumulate)' if parts > 1 else ''
+    raise InputError(
+      f'got config.data.batch_size = {size}, expected a multiple of the {devices} devices{each}'
+    )
+
+
+def names(text: str) -> list[str]:
+  """'a,b.c' -> ['a', 'b.c']."""
+  return [name for name in text.split(',') if name]
+
+
+def _begun(
+  settings: Settings, model: Mapping[str, Any], origin: origins.Origin, directory: Path
+) -> dict[str, Any]:
+  """What of the origin is loaded and what is not; says it too where the run begins."""
+  spec = STAGES[settings.stage]
+  found = begun_with(spec, spec.generator(**model), origin.params)
+  new = ['optimizer', 'step', *found['new']]
+  if not steps.find(directory / workdir.CHECKPOINTS) and jax.process_index() == 0:
+    adapted = f', adapted: {", ".join(found["adapted"])}' if found['adapted'] else ''
+    sys.stderr.write(
+      f'{settings.stage} begins with {settings.init_from}: {len(found["loaded"])} arrays of the '
+      f'generator loaded{adapted}; new: {", ".join(new)} ({directory / workdir.INIT_FROM})\n'
+    )
+  moments = 'of the origin, places of the records' if origin.statistics else 'of the records'
+  return {'from': settings.init_from, 'digest': origin.digest, **found, 'new': new,
+          'average': 'a copy of the generator', 'statistics': moments}  # fmt: skip
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from gmtalker_jax.core import bounds
-from gmtalker_jax.core.bounds import BelowOne, Between, Count, OneOf, Seed, Whole
+from gmtalker_jax.core import bounds, sharding
+from gmtalker_jax.core.bounds import BelowOne, Between, Count, OneOf, Seed, Whole, Written
 from gmtalker_jax.core.errors import InputError, did_you_mean
+from gmtalker_jax.stages.base import REMAT
 from gmtalker_jax.train.faults import Faults
 from gmtalker_jax.train.optimizers import Optimizer
 
@@ -50,7 +51,12 @@ class Settings:
   optimizers: Mapping[str, Optimizer]
   seed: Seed
   mode: Annotated[str, OneOf(('jit', 'pmap'))]
-  fsdp: bool
+  mesh: Annotated[
+    str, Written(sharding.SHAPE, 'devices as DATA or DATAxFSDP, such as all, 8, 4x2 or 1xall')
+  ]
+  copied: str  # parts of paths, with commas; '' = none
+  accumulate: Count
+  remat: Annotated[str, OneOf(REMAT)]
   faults: Faults
   ema_decay: BelowOne
   save_every: Whole
@@ -62,9 +68,9 @@ class Settings:
 # A resumed run may change these; all else would make it another run.
 FREE = (
   'steps', 'save_every', 'keep', 'log_every', 'evaluation.every', 'evaluation.batches', 'mode',
-  'fsdp', 'init_from', 'data.records', 'data.cache_mb', 'data.verify', 'data.expression_workdir',
-  'data.vgg16', 'keep_every', 'faults.skips', 'faults.rollbacks', 'faults.bad_share',
-  'faults.watchdog_s',
+  'mesh', 'copied', 'accumulate', 'remat', 'init_from', 'data.records', 'data.cache_mb',
+  'data.verify', 'data.expression_workdir', 'data.vgg16', 'keep_every', 'faults.skips',
+  'faults.rollbacks', 'faults.bad_share', 'faults.watchdog_s', 'fsdp',  # which was a key of 0.2
 )  # fmt: skip
 
 

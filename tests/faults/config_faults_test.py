@@ -29,6 +29,8 @@ from gmtalker_jax.train import examples, optimizers, run, settings
     ('seed=-1', 'at least 0'),
     ('data.frames=100000', 'at most 3000'),
     ('mode=pjit', 'one of jit, pmap'),
+    ('mesh=4*2', 'devices as DATA or DATAxFSDP'),
+    ('accumulate=0', 'at least 1'),
     ('loss.label_mode=lable', "did you mean 'label'"),
   ],
 )

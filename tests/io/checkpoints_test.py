@@ -5,6 +5,9 @@ import hashlib
 import json
 import logging
 import shutil
+import sys
+import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -259,3 +262,58 @@ def test_milestones_are_kept_for_ever(tmp_path):
     for step in range(1, 12):
       saved.save(step, make_state(step), make_state(step).ema, {'data': {}})
   assert steps.find(tmp_path / 'checkpoints') == [11, 10, 8, 4]
+
+
+def test_a_flipped_bit_anywhere_and_two_words_that_changed_places_are_seen():
+  values = np.random.default_rng(0).normal(size=5_000).astype(np.float32)
+  whole = digests._digest(values)
+  for at in (0, 1, 4_095, 4_096, 12_345, 19_999):
+    for bit in (0, 7):
+      changed = values.copy()
+      changed.view(np.uint8)[at] ^= 1 << bit
+      assert digests._digest(changed) != whole
+  for a, b in ((0, 2), (0, 1_024), (7, 3_000), (4_990, 4_999)):
+    changed = values.copy()
+    changed[[a, b]] = changed[[b, a]]
+    assert digests._digest(changed) != whole
+  assert len({digests._digest(np.zeros(n, np.float32)) for n in (0, 1, 1_024, 1_025, 2_048)}) == 5
+
+
+def test_a_step_of_before_the_sums_is_still_verified():
+  values = np.arange(9, dtype=np.float32)
+  before = hashlib.sha256(values.tobytes()).hexdigest()
+  entry = {'shape': [9], 'dtype': 'float32', 'shards': [[[[0, 9]], before]]}
+  assert digests._same(values, entry)
+  assert not digests._same(values + 1, entry)
+
+
+@pytest.mark.parametrize('megabytes', [1, pytest.param(200, marks=pytest.mark.prove)])
+def test_digests_are_no_work_of_the_loop_and_little_of_a_save(tmp_path, monkeypatch, megabytes):
+  """Processor time, which other programs do not disturb: of the digests, and of the whole save."""
+  spent, threads, of_array = [], set(), digests._of_array
+
+  def timed(*args):
+    begun = time.thread_time()
+    threads.add(threading.current_thread())
+    found = of_array(*args)
+    spent.append(time.thread_time() - begun)
+    return found
+
+  monkeypatch.setattr(digests, '_of_array', timed)
+  rng = np.random.default_rng(0)
+  state = {
+    f'a{i}': jnp.asarray(rng.normal(size=25_000 * megabytes), jnp.float32) for i in range(10)
+  }
+  shares = []
+  with checkpoints.Checkpoints(tmp_path / 'c', 1) as saved:
+    for step in (1, 2, 3):
+      spent.clear()
+      begun = time.process_time()
+      saved.save(step, state, {'a0': state['a0']}, {})
+      saved.wait()
+      shares.append(sum(spent) / (time.process_time() - begun))
+  assert len(spent) == 11
+  assert threading.main_thread() not in threads
+  if megabytes > 1:  # a small one is all housekeeping
+    sys.stdout.write(f'digests: {" ".join(f"{s:.1%}" for s in shares)} of the work of a save\n')
+    assert sorted(shares)[1] < 0.05

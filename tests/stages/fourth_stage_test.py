@@ -36,7 +36,7 @@ class Objective:
   rec: float
 
 
-def make(model, loss, optimizers, ema_decay):
+def make(model, loss, optimizers, ema_decay, memory):
   generator, objective = Brow(**model), Objective(**loss)
 
   def error(params, batch):
@@ -55,7 +55,8 @@ def make(model, loss, optimizers, ema_decay):
 
   return Stage(
     'brow', ('generator',), make_init(init_params, optimizers, ('generator',)),
-    make_step([Phase('generator', 'generator', train_loss)], optimizers, ema_decay), evaluate,
+    make_step([Phase('generator', 'generator', train_loss)], optimizers, ema_decay, memory),
+    evaluate,
   )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import loop_test
@@ -18,8 +19,8 @@ STEPS = 60
 SCRIPT = Path(__file__).with_name('toy_process.py')
 
 
-def start(directory, seconds=0.02):
-  command = [sys.executable, str(SCRIPT), str(directory), str(STEPS), str(seconds)]
+def start(directory, seconds=0.02, count=STEPS):
+  command = [sys.executable, str(SCRIPT), str(directory), str(count), str(seconds)]
   path = os.pathsep.join([str(SCRIPT.parents[2]), str(SCRIPT.parent)])
   return subprocess.Popen(
     command, stderr=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': path}
@@ -42,8 +43,8 @@ def unbroken(tmp_path_factory):
   return loop_test.fit(tmp_path_factory.mktemp('unbroken'), steps=STEPS)[0]
 
 
-def finish(directory):
-  schedule = loop.Schedule(STEPS, save_every=2, eval_every=0, log_every=1)
+def finish(directory, count=STEPS):
+  schedule = loop.Schedule(count, save_every=2, eval_every=0, log_every=1)
   return loop_test.fit(directory, schedule=schedule)[0]
 
 
@@ -61,6 +62,53 @@ def test_killed_in_the_middle_of_saves_it_ends_with_the_same_bits(tmp_path, unbr
   steps = [r['step'] for r in writers.read_metrics(directory) if 'train/first/loss' in r]
   assert steps == list(range(1, STEPS + 1))  # no report twice, none lost
   assert not list((directory / 'checkpoints').glob('*tmp*'))
+
+
+def losses(directory):
+  with warnings.catch_warnings(action='ignore'):  # a kill may cut a line short
+    rows = [r for r in writers.read_metrics(directory) if 'train/first/loss' in r]
+  return {r['step']: r['train/first/loss'] for r in rows}
+
+
+def wait_for_save(directory, step, process):
+  """Returns while a later step than `step` is being written."""
+  deadline, rows = time.monotonic() + 300, directory / writers.METRICS
+  while (
+    not rows.is_file()
+    or rows.read_text().count('"train/first/loss"') <= step
+    or not any((directory / 'checkpoints').glob('*orbax-checkpoint-tmp*'))
+  ):
+    assert process.poll() is None, process.stderr.read()
+    assert time.monotonic() < deadline
+    time.sleep(0.001)
+
+
+@pytest.mark.prove
+def test_after_twenty_kills_during_saves_every_restart_is_on_the_unbroken_curve(tmp_path):
+  moment, broken, cut, step = random.Random(1), tmp_path / 'broken', 0, 0
+  curves = []
+  for _ in range(20):
+    process = start(broken, count=100_000)
+    wait_for_save(broken, step, process)
+    time.sleep(moment.random() * 0.05)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    cut += any((broken / 'checkpoints').glob('*orbax-checkpoint-tmp*'))
+    curves.append(losses(broken))
+    step = max(curves[-1])
+  ended = finish(broken, step + 4)
+  whole = finish(tmp_path / 'whole', step + 4)
+  expected = losses(tmp_path / 'whole')
+  assert list(expected) == list(range(1, step + 5))
+  assert losses(broken) == expected  # to the last bit
+  for curve in curves:
+    assert curve == {s: v for s, v in expected.items() if s <= max(curve)}
+  assert loop_test.equal(whole, ended)
+  sys.stdout.write(
+    f'20 kills, {cut} of which cut a save short; {step + 4} steps, all bits as unbroken\n'
+  )
+  assert cut > 5
 
 
 def test_sigterm_saves_the_step_and_says_so_by_its_exit_code(tmp_path, unbroken):

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from configs import base as configs
-from gmtalker_jax.core import sharding
+from gmtalker_jax.core import rng, sharding
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.means import Mean
 from gmtalker_jax.data.batches import Batches, InOrder
@@ -21,7 +21,7 @@ from gmtalker_jax.train import faults, loop, optimizers, programs
 from gmtalker_jax.types import MotionBatch
 
 
-def toy_stage(mode='jit', rate=1e-2, noise=0.0, explode_at=-1, optimizer=None):
+def toy_stage(mode='jit', rate=1e-2, noise=0.0, explode_at=-1, optimizer=None, accumulate=1):
   """Two networks, the second lazily: motion = speech @ w, and a bias that follows."""
   axis = sharding.AXIS if mode == 'pmap' else None
   adam = optimizers.Optimizer(**configs.adam(rate, warmup=0, schedule='constant'))
@@ -29,7 +29,7 @@ def toy_stage(mode='jit', rate=1e-2, noise=0.0, explode_at=-1, optimizer=None):
 
   def loss(name):
     def value(params, stats, batch, key, step):
-      x = batch.speech.mean(1) + noise * jax.random.normal(key, batch.speech[:, 0].shape)
+      x = batch.speech.mean(1) + noise * rng.normal(key, batch.speech[:, 0].shape)
       y = x @ params['first']['w'] + params['second']['b'][None]
       error = ((y - batch.motion.mean(1)) ** 2).mean(-1)
       total = error.mean() + jnp.where(step == explode_at, jnp.nan, 0.0)
@@ -54,7 +54,7 @@ def toy_stage(mode='jit', rate=1e-2, noise=0.0, explode_at=-1, optimizer=None):
     'toy',
     ('first',),
     base.make_init(init_params, txs, ('first', 'second'), lambda: {'seen': jnp.zeros(())}),
-    base.make_step([loss('first'), loss('second')], txs, 0.9),
+    base.make_step([loss('first'), loss('second')], txs, 0.9, base.Memory(accumulate)),
     evaluate,
   )
 
@@ -69,7 +69,7 @@ def example(item, rng):
 ITEMS = list(range(23))
 
 
-def fit(directory, stage=None, steps=20, devices=None, schedule=None, **options):
+def fit(directory, stage=None, steps=20, devices=None, schedule=None, mesh='all', **options):
   schedule = schedule or loop.Schedule(steps, save_every=3, eval_every=0, log_every=2)
   with Checkpoints(directory / 'checkpoints') as saved:
     results = loop.fit(
@@ -80,7 +80,7 @@ def fit(directory, stage=None, steps=20, devices=None, schedule=None, **options)
         schedule,
         saved,
         lambda step: writers.Writer(directory, step),
-        mesh=sharding.make_mesh(devices),
+        mesh=sharding.make_mesh(devices, mesh),
         progress=False,
         **options,
       )
@@ -116,6 +116,19 @@ def test_twenty_steps_are_nine_a_restart_and_eleven(tmp_path):
   assert steps[-1] == 20
 
 
+def test_a_step_is_compiled_once(tmp_path, monkeypatch):
+  made, real = [], programs.train_step
+
+  def kept(*args):
+    made.append(real(*args))
+    return made[-1]
+
+  monkeypatch.setattr(programs, 'train_step', kept)
+  for steps in (5, 9):  # with saves, an evaluation, and a restart
+    fit(tmp_path, steps=steps)
+  assert [step._cache_size() for step in made] == [1, 1]
+
+
 def test_it_learns(tmp_path):
   _, results = fit(tmp_path, toy_stage(rate=0.05), steps=150)
   first = writers.read_metrics(tmp_path)[0]
@@ -144,24 +157,40 @@ def test_pmap_gives_the_numbers_of_jit(tmp_path, kind):
   assert results['train/first/error'] == pytest.approx(mapped['train/first/error'], rel=1e-5)
 
 
-def test_a_run_may_change_the_mode_and_the_devices(tmp_path):
+def test_a_run_may_change_the_mode_the_mesh_and_the_devices(tmp_path, monkeypatch):
   straight, _ = fit(tmp_path / 'a', steps=10)
-  fit(tmp_path / 'b', toy_stage('pmap'), steps=4, mode='pmap')
+  fit(tmp_path / 'b', toy_stage('pmap'), steps=3, mode='pmap')
+  monkeypatch.setattr(sharding, 'SMALLEST', 8)
+  fit(tmp_path / 'b', steps=5, mesh='1xall')
+  fit(tmp_path / 'b', steps=7, devices=jax.devices()[:4], mesh='2x2')
   mixed, _ = fit(tmp_path / 'b', steps=10, devices=jax.devices()[:2])
   close(straight, mixed)
 
 
-def test_fsdp_cuts_the_state_and_keeps_the_numbers(tmp_path, monkeypatch):
-  replicated, _ = fit(tmp_path / 'a', steps=6)
+@pytest.mark.parametrize('mesh', ['1xall', '4x2'])
+def test_a_shared_state_keeps_the_numbers(tmp_path, monkeypatch, mesh):
+  stage = toy_stage(noise=1.0)
+  copied, _ = fit(tmp_path / 'a', stage, steps=6)
   monkeypatch.setattr(sharding, 'SMALLEST', 8)
-  cut, _ = fit(tmp_path / 'b', steps=6, fsdp=True)
-  close(replicated, cut)
+  cut, _ = fit(tmp_path / 'b', stage, steps=6, mesh=mesh)
+  close(copied, cut)
 
 
-def test_devices_draw_noise_of_their_own_in_pmap(tmp_path):
-  quiet, _ = fit(tmp_path / 'a', toy_stage('pmap'), steps=3, mode='pmap')
-  noisy, _ = fit(tmp_path / 'b', toy_stage('pmap', noise=1.0), steps=3, mode='pmap')
-  assert not equal(quiet.params, noisy.params)
+@pytest.mark.parametrize('mode', ['jit', 'pmap'])
+def test_parts_of_a_batch_and_devices_draw_the_noise_of_the_whole(tmp_path, mode):
+  """The mapped mode and accumulation, one in the other: also with noise nothing changes."""
+  whole, results = fit(tmp_path / 'a', toy_stage(noise=1.0), steps=6)
+  stage = toy_stage(mode, noise=1.0, accumulate=4)
+  parts, added = fit(tmp_path / 'b', stage, steps=6, mode=mode, devices=jax.devices()[:4])
+  close(whole, parts)
+  assert results['train/first/error'] == pytest.approx(added['train/first/error'], rel=1e-5)
+  quiet, _ = fit(tmp_path / 'c', toy_stage(), steps=6)
+  assert not equal(whole.params, quiet.params)
+
+
+def test_only_jit_shares_a_state(tmp_path):
+  with pytest.raises(InputError, match="only 'jit' shares"):
+    fit(tmp_path, toy_stage('pmap'), mode='pmap', mesh='4x2')
 
 
 @pytest.mark.parametrize('step', [0, 4, 5, 7])

@@ -77,10 +77,10 @@ def test_its_batch_is_the_batch_of_records(stage, records):
 @pytest.mark.parametrize('fsdp', [False, True])
 def test_its_bytes_are_those_of_the_live_state(fsdp, monkeypatch):
   monkeypatch.setattr(sharding, 'SMALLEST', 2**10)  # this network is small
-  settings, mesh = run.read(smoke('motion', fsdp=fsdp)), sharding.make_mesh()
+  settings, mesh = run.read(smoke('motion')), sharding.make_mesh(shape='1xall' if fsdp else 'all')
   spec = STAGE_SPECS['motion']
   stage = run.make_stage(settings, {**settings.model, **{k: SIZES[k] for k in spec.sizes}})
-  like = programs.abstract_state(stage, plan.abstract_batch(settings, SIZES, 8), 0, mesh, fsdp)
+  like = programs.abstract_state(stage, plan.abstract_batch(settings, SIZES, 8), 0, mesh)
   live = programs.first_state(stage, plan.abstract_batch(settings, SIZES, 8), 0, like)
   for planned, real in zip(
     (like.params, like.opt_state, like.ema), (live.params, live.opt_state, live.ema), strict=True

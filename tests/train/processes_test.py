@@ -74,11 +74,7 @@ def losses(workdir):
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize('stage', [
-  'motion',
-  pytest.param('expression', marks=pytest.mark.prove),
-  pytest.param('portrait', marks=pytest.mark.prove),
-])  # fmt: skip
+@pytest.mark.parametrize('stage', ['expression', 'motion', 'portrait'])
 def test_two_processes_learn_what_one_does(stage, records, tmp_path):
   for name, devices in (('one', 1), ('eight', 8)):
     code, said = end(begin(command(stage, records, tmp_path / name, 20), devices))
@@ -95,6 +91,48 @@ def test_two_processes_learn_what_one_does(stage, records, tmp_path):
   for name, value in final[0].items():
     if name.startswith('test/'):
       assert final[1][name] == pytest.approx(value, rel=5e-3, abs=1e-4), name
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize('mesh', ['1x8', '4x2'])
+def test_two_processes_share_one_state(mesh, records, tmp_path):
+  wide = ['--config.model.width=128']  # smaller arrays are copied
+  code, said = end(begin(command('motion', records, tmp_path / 'one', 20, *wide), 1))
+  assert code == 0, said
+  shared = command('motion', records, tmp_path / 'two', 20, *wide, f'--config.mesh={mesh}')
+  for process in together(shared):
+    code, said = end(process)
+    assert code == 0, said
+  one, two = losses(tmp_path / 'one'), losses(tmp_path / 'two')
+  assert len(one) == 20
+  np.testing.assert_allclose(two, one, rtol=RTOL)
+  # and one process goes on from what they saved
+  code, said = end(begin(command('motion', records, tmp_path / 'two', 22, *wide), 8))
+  assert code == 0, said
+  assert len(losses(tmp_path / 'two')) == 22
+
+
+@pytest.mark.prove
+def test_fault_11_each_of_two_processes_keeps_its_part_of_what_broke(records, tmp_path):
+  words = command(
+    'motion', records, tmp_path, 9, '--config.model.width=128', '--config.mesh=1x8',
+    '--config.optimizers.generator.rate=1e38', '--config.faults.skips=1',
+    '--config.faults.rollbacks=0',
+  )  # fmt: skip
+  for process in together(words):
+    code, said = end(process)
+    assert code == 1, said
+    assert 'Traceback' not in said
+  first = min(int(path.stem) for path in (tmp_path / 'faults').glob('*.json'))
+  parts = [np.load(tmp_path / 'faults' / f'{first}{of}.npz') for of in ('', '.process-1')]
+  seen: dict[str, list] = {}
+  for name, array in ((n, p[n]) for p in parts for n in p.files if n.startswith('state.params')):
+    assert np.isfinite(array).all()
+    seen.setdefault(name.partition('@')[0], []).append(array)
+  cut = {name: arrays for name, arrays in seen.items() if len(arrays) > 1}
+  assert {len(arrays) for arrays in cut.values()} == {8}  # of each, all eight parts
+  assert [len(p['batch.motion']) for p in parts] == [4, 4]
+  assert not (tmp_path / 'checkpoints' / '2').exists()
 
 
 def test_an_evaluation_is_shared_row_by_row():

@@ -9,6 +9,7 @@ import pytest
 import toy_records
 
 from configs import motion, portrait
+from gmtalker_jax.core import trees
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source
 from gmtalker_jax.face.light import DEFAULT_LIGHT
@@ -68,6 +69,10 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(records, tmp_pa
   uneven.data.batch_size = 6
   with pytest.raises(InputError, match='multiple of the 8 devices'):
     run.train(uneven, tmp_path / 'w', progress=False)
+  with pytest.raises(InputError, match='multiple of the 8 devices times 3 parts'):
+    run.train(config(records, accumulate=3), tmp_path / 'w', progress=False)
+  with pytest.raises(InputError, match='got mesh 3x2 for 8 devices'):
+    run.train(config(records, mesh='3x2'), tmp_path / 'w', progress=False)
   with pytest.raises(InputError, match=r"config.stage = 'moton'.*did you mean 'motion'"):
     run.train(config(records, stage='moton'), tmp_path / 'w', progress=False)
   with pytest.raises(InputError, match='gmtalker prepare'):
@@ -130,13 +135,20 @@ def test_a_portrait_is_served_without_its_critic(records, tmp_path):
     np.testing.assert_array_equal(getattr(trained.person, name), getattr(PERSON, name))
 
 
-def test_a_run_begins_with_the_weights_and_moments_of_another(records, tmp_path):
+def test_a_run_begins_with_the_weights_and_moments_of_another(records, tmp_path, capsys):
   run.train(config(records), tmp_path / 'first', progress=False)
   toy_records.write(tmp_path / 'other', train=5, test=2)
   more = config(tmp_path / 'other', steps=1, init_from=str(tmp_path / 'first'))
   more.optimizers.generator.update(rate=1e-9, warmup=0)
   run.train(more, tmp_path / 'second', progress=False)
   first, second = (workdir.read_inference(tmp_path / n) for n in ('first', 'second'))
+  kept = json.loads((tmp_path / 'second' / workdir.INIT_FROM).read_text())
+  shapes = {name: list(x.shape) for name, x in trees.leaves(first.params['generator']).items()}
+  assert (kept['loaded'], kept['adapted']) == (shapes, {})
+  assert kept['new'] == ['optimizer', 'step']
+  assert f'{len(shapes)} arrays of the generator loaded; new: optimizer, step' in (
+    capsys.readouterr().err
+  )
   drift = jax.tree.map(lambda a, b: float(abs(a - b).max()), first.params, second.params)
   assert max(jax.tree.leaves(drift)) < 1e-6
   for moments in ('motion', 'speech'):  # what the weights mean depends on them

@@ -94,6 +94,7 @@ class ExpressionGenerator(nn.Module):
     speech_layers: int = 0,
     decoder_mode: str = 'autoregressive',
     dropout: float = 0.0,
+    dtype: str = 'float32',  # of the products in training; here use torch.autocast
   ):
     super().__init__()
     self.emotions, self.latent_dim, self.w_dim = emotions, latent_dim, w_dim

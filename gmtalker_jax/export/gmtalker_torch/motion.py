@@ -60,6 +60,7 @@ class MotionGenerator(nn.Module):
     speech_layers: int = 0,
     decoder_mode: str = 'autoregressive',
     dropout: float = 0.0,
+    dtype: str = 'float32',  # of the products in training; here use torch.autocast
   ):
     super().__init__()
     self.latent_dim, self.stride, self.width = latent_dim, stride, width

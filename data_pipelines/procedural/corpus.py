@@ -33,7 +33,7 @@ from gmtalker_jax.types import Coefficients
 from . import people as crowd
 from . import perform, photo, sentences
 
-VERSION = 2
+VERSION = 3
 LICENCE = 'CC0-1.0'
 STAGE_MOTION = 2.5  # how much more a speaker on a stage moves than one seated before a camera
 SPOKEN_ON_STAGE = ('neutral', 'neutral', 'happy', 'sad', 'angry', 'surprised')

@@ -17,12 +17,13 @@ from .voice import Phoneme
 
 # At level 3 of the average person. A name without Left/Right stands for both sides. Which of the
 # units of an emotion are strong, and what goes with them, is as in tracked people who act it: their
-# smile bares the upper teeth, their anger and disgust narrow the eyes, nobody's anger widens them.
+# smile bares the upper teeth, their anger and disgust narrow the eyes. How strong: as two networks
+# that learnt from photographs name them best (experiments/README.md).
 SHAPES = {
   'neutral': {},
   'angry': {
-    'browDown': 1.00, 'eyeSquint': 0.60, 'cheekSquint': 0.20, 'noseSneer': 0.48,
-    'mouthUpperUp': 0.30, 'mouthLowerDown': 0.60, 'mouthFunnel': 0.22,
+    'browDown': 1.00, 'eyeSquint': 0.90, 'eyeWide': 0.55, 'noseSneer': 0.60,
+    'mouthLowerDown': 0.70, 'mouthFunnel': 0.35, 'mouthUpperUp': 0.15, 'mouthFrown': 0.10,
   },
   'contempt': {
     'mouthSmile': 0.62, 'mouthDimple': 0.65, 'mouthUpperUp': 0.38, 'cheekSquint': 0.35,
@@ -33,19 +34,19 @@ SHAPES = {
     'eyeSquint': 0.65, 'mouthFrown': 0.45, 'mouthShrugLower': 0.35, 'mouthLowerDown': 0.12,
   },
   'fear': {
-    'browInnerUp': 1.00, 'browOuterUp': 0.12, 'browDown': 0.45, 'eyeWide': 0.65,
-    'mouthStretch': 0.75, 'mouthLowerDown': 0.50, 'mouthUpperUp': 0.18, 'jawOpen': 0.08,
+    'browInnerUp': 0.60, 'browOuterUp': 0.15, 'browDown': 0.60, 'eyeWide': 0.45,
+    'mouthStretch': 0.85, 'mouthLowerDown': 0.85, 'mouthUpperUp': 0.25, 'jawOpen': 0.08,
   },
   'happy': {
-    'mouthSmile': 1.00, 'cheekSquint': 0.75, 'eyeSquint': 0.50, 'mouthDimple': 0.15,
-    'mouthUpperUp': 0.70, 'mouthLowerDown': 0.25, 'jawOpen': 0.06,
+    'mouthSmile': 1.00, 'cheekSquint': 0.90, 'eyeSquint': 0.40, 'mouthDimple': 0.15,
+    'mouthUpperUp': 0.80, 'mouthLowerDown': 0.25, 'jawOpen': 0.06,
   },
   'sad': {
     'browInnerUp': 0.80, 'browDown': 0.42, 'mouthFrown': 0.85, 'mouthShrugLower': 0.42,
     'eyeSquint': 0.45, 'cheekSquint': 0.15, 'mouthPucker': 0.05,
   },
   'surprised': {
-    'browInnerUp': 0.90, 'browOuterUp': 0.90, 'eyeWide': 0.75, 'jawOpen': 0.20,
+    'browInnerUp': 0.90, 'browOuterUp': 0.90, 'eyeWide': 0.75, 'jawOpen': 0.35,
     'mouthFunnel': 0.14, 'mouthUpperUp': 0.06,
   },
 }  # fmt: skip

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gmtalker_jax.cli import arguments, course, demo_steps, extras
+from gmtalker_jax.inference import builtin
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
   add('--dry-run', action='store_true', help='print the commands and stop')
   args = parser.read(argv)
   out = Path(args.out)
-  steps = demo_steps.steps(out, demo_steps.PRESETS[args.preset], _has_builtin())
+  steps = demo_steps.steps(out, demo_steps.PRESETS[args.preset], bool(builtin.names()))
   if args.dry_run:
     print('\n'.join(step.command for step in steps))
     return 0
@@ -39,10 +40,3 @@ def _report(out: Path) -> int:
   page = report.build(out)
   print(f'\n{page}: open it in a browser ({course.minutes(out):.1f} minutes of work)')
   return 0
-
-
-def _has_builtin() -> bool:
-  from importlib import resources
-
-  talker = resources.files('gmtalker_jax') / 'inference' / 'talkers' / 'builtin' / 'talker.json'
-  return talker.is_file()

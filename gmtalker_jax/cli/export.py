@@ -20,7 +20,12 @@ def main(argv: Sequence[str]) -> int:
   """Runs `gmtalker export`."""
   parser = arguments.Parser('export', __doc__)
   add = parser.add_argument
-  add('--talker', default='builtin', metavar='DIR', help='made by `gmtalker bundle`; or builtin')
+  add(
+    '--talker',
+    default='builtin',
+    metavar='DIR',
+    help='made by `gmtalker bundle`; or builtin[:NAME]',
+  )
   add('--out', metavar='DIR', help='the folder for PyTorch; an older one is replaced')
   add('--onnx', action='store_true', help='decoders, flow and painter as ONNX too (a minute)')
   add('--check', metavar='DIR', help='instead: compare this exported folder with --talker')

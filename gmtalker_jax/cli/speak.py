@@ -94,7 +94,12 @@ def _write_coefficients(path: str, talks: Mapping[str, Any]) -> None:
 def _parser() -> arguments.Parser:
   parser = arguments.Parser('speak', __doc__)
   add = parser.add_argument
-  add('--talker', default='builtin', metavar='DIR', help='made by `gmtalker bundle`; or builtin')
+  add(
+    '--talker',
+    default='builtin',
+    metavar='DIR',
+    help='made by `gmtalker bundle`; or builtin[:NAME]',
+  )
   add('--audio', '--driven_audio', required=True, metavar='FILE', help='any sound or video file')
   add('--emotion', default='neutral', metavar='TRACK', help='see above (default neutral)')
   add('--intensity', type=arguments.unit, default=1.0, help='0..1, scales every emotion')

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from gmtalker_jax.cli import shipped, train
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import source
+from gmtalker_jax.inference import builtin
 
 # Keys that say where something is: what is there counts, not its path.
 _PLACES = ('data.records', 'data.expression_workdir', 'init_from')
@@ -134,19 +135,19 @@ def _point(
   records = (_RECORDS.get(config.stage, '--records'), str(config.data.records))
   evaluate = (*records, *map(str, given.get('EVALUATE', ())))
   talker = str(given.get('TALKER', 'builtin'))
-  identity = [values, code, evaluate[2:], '' if talker == 'builtin' else _fingerprint('', talker)]
+  identity = [values, code, evaluate[2:], _fingerprint('TALKER', talker)]
   digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
   return Point(digest, choices, config.stage, config.steps, arguments, evaluate, talker)
 
 
 def _fingerprint(key: str, path: str) -> str:
   """Of the documents of a folder: they hold digests, or the metrics of the weights beside them."""
-  if key == 'init_from' and path == 'builtin':
+  if key in ('init_from', 'TALKER') and builtin.named(path):
     return path  # part of the code
   folder = source.find(path) if key == 'data.records' else Path(path)
   documents = sorted(folder.glob('*.json'))
   if not documents:
-    raise InputError(f'got {path!r} for {key or "TALKER"}, expected what a command of ours wrote')
+    raise InputError(f'got {path!r} for {key}, expected what a command of ours wrote')
   digest = hashlib.sha256()
   for document in documents:
     digest.update(f'{document.name}\0'.encode() + document.read_bytes())

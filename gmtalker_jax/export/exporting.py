@@ -19,7 +19,7 @@ from gmtalker_jax.export.gmtalker_torch import check
 from gmtalker_jax.export.gmtalker_torch.talker import Talker as Twin
 from gmtalker_jax.export.parity import Layer, ParityError
 from gmtalker_jax.face import render
-from gmtalker_jax.inference import bundling, speak, timeline
+from gmtalker_jax.inference import builtin, bundling, speak, timeline
 from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.inference.talker import Talker
 from gmtalker_jax.io import files
@@ -31,7 +31,7 @@ _HEARD = ('logmel', 'embedding')  # encoders that have a twin
 
 
 def export(path: str, out: str, onnx: bool = False) -> list[Layer]:
-  """Writes the talker at `path` ('builtin' or a directory) to the folder `out`.
+  """Writes the talker at `path` (a directory, or 'builtin') to the folder `out`.
 
   Args:
     path: of the talker.
@@ -181,8 +181,7 @@ def _load(path: str) -> tuple[Talker, dict[str, Any]]:
         f'got a talker that hears through {part!r}, expected {" or ".join(_HEARD)}, which have a '
         'twin in PyTorch'
       )
-  where = talkers.builtin_path() if path == 'builtin' else path
-  return talker, _weights(files.read_json(Path(where) / 'provenance.json'))
+  return talker, _weights(files.read_json(Path(builtin.path_of(path)) / 'provenance.json'))
 
 
 def _weights(provenance: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A talker: three generators, the statistics they were trained with, a head, and a person."""
 
 import functools
-import importlib.resources
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, statistics
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.face.person import Person
+from gmtalker_jax.inference import builtin
 from gmtalker_jax.io import bundles, heads, people, workdir
 from gmtalker_jax.stages import STAGES
 from gmtalker_jax.types import Params
@@ -68,15 +68,17 @@ def _style(seed: int, width: int) -> np.ndarray:
 
 
 def load(directory: str = 'builtin') -> Talker:
-  """Loads a talker directory (io/bundles.py) or the one that ships with the package.
+  """Loads a talker directory (io/bundles.py), or one that ships with the package.
+
+  Args:
+    directory: of a talker; or 'builtin', 'builtin:NAME' (inference/builtin.py).
 
   Raises:
     InputError: not a talker, damaged, or weights that do not fit the models it names.
   """
-  ours = directory == 'builtin'  # its weights fit: a test compares them, which takes a second
-  bundle = bundles.load(builtin_path() if ours else directory, tuple(STAGES))
-  try:
-    return from_description(bundle.description, bundle.tensors, check=not ours)
+  bundle = bundles.load(builtin.path_of(directory), tuple(STAGES))
+  try:  # the weights of those that ship fit: a test compares them, which takes a second
+    return from_description(bundle.description, bundle.tensors, check=not builtin.named(directory))
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     if isinstance(error, InputError):
       raise
@@ -85,11 +87,6 @@ def load(directory: str = 'builtin') -> Talker:
       f'got a talker {directory!r} that cannot be read ({type(error).__name__}: {reason[:120]}); '
       'make it again with `gmtalker bundle`'
     ) from None
-
-
-def builtin_path() -> str:
-  """Where the talker that ships with the package lies."""
-  return str(importlib.resources.files('gmtalker_jax') / 'inference' / 'talkers' / 'builtin')
 
 
 def generator_of(stage: str, trained: workdir.Inference, path: str) -> Generator:

@@ -33,11 +33,14 @@ def main(argv: Sequence[str]) -> int:
       f'got no --{", --".join(missing)}, expected a WORKDIR for each, or --from TALKER'
     )
 
-  from gmtalker_jax.inference import bundling, talker
+  from gmtalker_jax.inference import builtin, bundling, talker
+  from gmtalker_jax.io import bundles
 
   if args.origin:
     who, provenance = bundling.into(talker.load(args.origin), paths)
-    provenance['from'] = args.origin
+    kept = bundles.provenance(builtin.path_of(args.origin))
+    stayed = {name: kept[name] for name in missing if name in kept}
+    provenance = {**stayed, **provenance, 'from': args.origin}
   else:
     who, provenance = bundling.from_workdirs(paths, args.seed)
   bundling.save(who, args.out, {'note': args.note, **provenance}, args.dtype)

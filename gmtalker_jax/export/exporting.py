@@ -22,7 +22,7 @@ from gmtalker_jax.face import render
 from gmtalker_jax.inference import builtin, bundling, speak, timeline
 from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.inference.talker import Talker
-from gmtalker_jax.io import files
+from gmtalker_jax.io import bundles, files
 from gmtalker_jax.stages import STAGES
 
 SEED, EMOTION, SECONDS = 3, '0:neutral 1:happy', 2.0  # of the golden talk
@@ -181,7 +181,7 @@ def _load(path: str) -> tuple[Talker, dict[str, Any]]:
         f'got a talker that hears through {part!r}, expected {" or ".join(_HEARD)}, which have a '
         'twin in PyTorch'
       )
-  return talker, _weights(files.read_json(Path(builtin.path_of(path)) / 'provenance.json'))
+  return talker, _weights(bundles.provenance(builtin.path_of(path)))
 
 
 def _weights(provenance: Any) -> dict[str, Any]:

@@ -35,6 +35,11 @@ class Bundle(NamedTuple):
   tensors: dict[str, dict[str, np.ndarray]]
 
 
+def provenance(directory: str) -> dict[str, Any]:
+  """Where the weights of a talker directory come from: step and config by stage, and notes."""
+  return files.read_json(Path(directory) / 'provenance.json')
+
+
 def save(
   directory: str,
   description: Mapping[str, Any],

@@ -8,7 +8,7 @@ import tiny_talker
 from gmtalker_jax.cli.main import main
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.inference import bundling
-from gmtalker_jax.io import workdir
+from gmtalker_jax.io import bundles, workdir
 from gmtalker_jax.io.workdir import About
 
 
@@ -42,3 +42,11 @@ def test_another_encoder_is_refused(monkeypatch):
 def test_what_is_not_given_needs_a_talker(capsys):
   assert main(['bundle', '--motion', 'run', '--out', 'x']) == 2
   assert 'got no --expression, --portrait, expected' in capsys.readouterr().err
+
+
+def test_a_talker_remembers_where_the_generators_that_stayed_come_from(monkeypatch, tmp_path):
+  bundling.save(trained(monkeypatch), tmp_path / 'old', {'portrait': {'step': 3}}, 'float32')
+  given = ['--from', str(tmp_path / 'old'), '--motion', 'run', '--out', str(tmp_path / 'new')]
+  assert main(['bundle', *given]) == 0
+  found = bundles.provenance(tmp_path / 'new')
+  assert (found['portrait']['step'], found['motion']['step']) == (3, 7)

@@ -54,7 +54,8 @@ def _said(metric: Metric, rows: Mapping[str, float]) -> Iterator[tuple[str, bool
     sentence = f'{performers.SHUFFLED}: worse than with its own ({rows[performers.SHUFFLED]:.4g})'
     yield sentence, worse(performers.SHUFFLED, performers.TALKER)
   if performers.NOISE in rows:
-    others = [who for who in rows if who != performers.NOISE]
+    # A rendering lies on black, which may be farther from a photograph than noise is.
+    others = [who for who in rows if who not in (performers.NOISE, shots.RENDERING)]
     # A share may be 0 for others, too: a face that never moves closes no lips.
     if (metric.hears and metric.better == 'lower') or shots.BLURRED in rows:
       yield 'noise is the worst', all(worse(performers.NOISE, who) for who in others)

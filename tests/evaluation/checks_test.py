@@ -44,4 +44,5 @@ def test_higher_is_better_turns_the_order():
   right = {'talker': 0.9, 'truth': 1.0, 'truth, blurred': 0.8, 'noise': 0.01}
   assert all(_run(right, ssim).values())
   assert not all(_run(right | {'truth, blurred': 1.0}, ssim).values())
+  assert all(_run(right | {'plain rendering': 0.001}, ssim).values())  # on black
   assert not all(_run(right | {'noise': 0.85}, ssim).values())

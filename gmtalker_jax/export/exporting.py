@@ -179,7 +179,8 @@ def _load(path: str) -> tuple[Talker, dict[str, Any]]:
     if part not in _HEARD:
       raise InputError(
         f'got a talker that hears through {part!r}, expected {" or ".join(_HEARD)}, which have a '
-        'twin in PyTorch'
+        'twin in PyTorch; train on records that were prepared with '
+        f'--encoder {"+".join(_HEARD)}'
       )
   return talker, _weights(bundles.provenance(builtin.path_of(path)))
 

@@ -94,12 +94,21 @@ class Decoder(nn.Module):
     self.norm = layer_norm(width)
     self.head = nn.Linear(width, frame_dim)
 
-  def forward(self, frames: Tensor, context: Tensor, speech: Tensor, mask: Tensor) -> Tensor:
+  def forward(
+    self,
+    frames: Tensor,
+    context: Tensor,
+    speech: Tensor,
+    mask: Tensor,
+    keep: Tensor | None = None,
+  ) -> Tensor:
     """All frames at once, as in training: frame t-1 of `frames` [B, T, E] is fed to frame t.
 
-    context [B, T, W], speech [B, 2T, D], mask [B, T] -> [B, T, E].
+    context [B, T, W], speech [B, 2T, D], mask [B, T] -> [B, T, E]; where `keep` [B, T] is 0 a frame
+    is not fed on.
     """
-    fed = blank(self.frame_in(blank(frames, mask)), mask)
+    keep = mask if keep is None else keep * mask
+    fed = blank(self.frame_in(blank(frames, keep)), keep)
     if not self.feedback:
       fed = torch.zeros_like(fed)
     x = context + functional.pad(fed, (0, 0, 1, 0))[:, :-1]

@@ -129,6 +129,17 @@ def test_a_step_is_compiled_once(tmp_path, monkeypatch):
   assert [step._cache_size() for step in made] == [1, 1]
 
 
+@pytest.mark.parametrize('count', [1, 8])
+def test_a_step_takes_the_memory_of_the_state_before(count):
+  stage, batch = toy_stage(), Batches(ITEMS, example, 16, seed=0)[0]
+  mesh = sharding.make_mesh(devices=jax.devices()[:count])
+  like = programs.abstract_state(stage, batch, 0, mesh)
+  before = programs.first_state(stage, batch, 0, like)
+  step = programs.train_step(stage, 0, mesh, 'jit', like)
+  jax.block_until_ready(step(before, sharding.place_batch(batch, mesh)))
+  assert all(x.is_deleted() for x in jax.tree.leaves(before))
+
+
 def test_it_learns(tmp_path):
   _, results = fit(tmp_path, toy_stage(rate=0.05), steps=150)
   first = writers.read_metrics(tmp_path)[0]

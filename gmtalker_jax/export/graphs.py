@@ -72,7 +72,7 @@ def graphs(twin: Twin, frames: int = _FRAMES, batch: int = 2) -> list[Graph]:
     'mask': mask,
   }
   # Frames are whole latents here: what is padded is marked in the mask.
-  each = 0 if flow.vector else frames // latents
+  each = frames // latents if flow.layout == 'sequence' else 0
   length = torch.export.Dim('latents', min=2)
   shapes = {'z': {1: length}, 'speech': {1: 2 * each * length}, 'mask': {1: each * length}}
   if not each:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gmtalker_jax.core import rng as core_rng
 from gmtalker_jax.losses import adversarial, pictures
 
 RNG = np.random.default_rng(0)
@@ -78,7 +79,7 @@ def test_path_length_of_a_linear_painter_is_that_of_its_matrix():
   matrix = jnp.asarray(RNG.normal(size=(5, 4, 6, 3)), jnp.float32)
   style, key = jnp.asarray(RNG.normal(size=(2, 5)), jnp.float32), jax.random.key(3)
   lengths = adversarial.path_lengths(lambda s: jnp.einsum('bs,shwc->bhwc', s, matrix), style, key)
-  noise = jax.random.normal(key, (2, 4, 6, 3)) / np.sqrt(24)
+  noise = core_rng.normal(key, (2, 4, 6, 3)) / np.sqrt(24)  # by row
   expected = np.linalg.norm(np.einsum('shwc,bhwc->bs', matrix, noise), axis=1)
   np.testing.assert_allclose(lengths, expected, rtol=1e-5)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gmtalker_jax.evaluation import pages, plots, tables
+from gmtalker_jax.evaluation import metrics, pages, plots, tables
 from gmtalker_jax.evaluation.embedding import Embedding
 from gmtalker_jax.io import files
 
@@ -33,11 +33,12 @@ def _figures(found: Mapping[str, Any], points: Embedding | None) -> dict[str, st
   """Caption -> SVG."""
   figures = {}
   for table in tables.tables(found)[:2]:
-    drawn = {n: found['rows'] for n in table.columns if len(_scores(found, n)) > 1}
-    for name in drawn:
-      caption = f'{table.columns[name]}: the talker with its interval, the truth and the trivial.'
-      about = found['intervals'].get(name)
-      figures[caption] = plots.ranks(_scores(found, name), about)
+    for name, heading in table.columns.items():
+      scores, about = _scores(found, name), found['intervals'].get(name)
+      if len(scores) > 1:
+        caption = f'{heading}: the talker with its interval, the truth and the trivial.'
+        label = f'{name} ({metrics.METRICS[name].unit})'
+        figures[caption] = plots.ranks(scores, about, label)
   if points is not None:
     caption = 'Held-out clips in the space of emotions (t-SNE of the posterior means).'
     figures[caption] = plots.embedding(points.points.tolist(), points.emotions)

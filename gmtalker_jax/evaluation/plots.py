@@ -141,16 +141,17 @@ def confusion(table: Mapping[str, Mapping[str, int]]) -> str:
     return _svg(figure)
 
 
-def ranks(scores: Mapping[str, float], about: Sequence[float] | None) -> str:
-  """A bar for each of the scores (who -> number); the talker's has its interval."""
+def ranks(scores: Mapping[str, float], about: Sequence[float] | None, label: str) -> str:
+  """A bar for each of the scores (who -> number), in `label`; the talker's has its interval."""
   names = list(scores)[::-1]
   with matplotlib.rc_context(_STYLE):
-    figure = Figure((4.6, 0.5 + 0.32 * len(names)))
+    figure = Figure((4.6, 0.7 + 0.32 * len(names)))
     axes = figure.add_subplot()
     colours = ['#2a7fba' if name == 'talker' else '#8a8f98' for name in names]
     axes.barh(names, [scores[name] for name in names], color=colours, height=0.6)
     if about is not None and 'talker' in scores:
       axes.plot(about, [names.index('talker')] * 2, color=_INK, lw=2)
+    axes.set_xlabel(label)
     return _svg(figure)
 
 

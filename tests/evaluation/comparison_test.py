@@ -108,6 +108,7 @@ def test_pages_say_in_red_what_does_not_hold(tmp_path, holds):
   assert ('**FAILED** m_lmd_px' in text) != holds
   assert (r'\textcolor{red}{m\_lmd\_px' in tex) != holds
   assert page.count('<svg') == 4  # two numbers with rows, the points, one confusion
+  assert '>m_lmd_px (pixels)<' in page  # the axis says what and in which unit
   assert '| mean face | 4 |' in text
   assert tex.count(r'\toprule') == tex.count(r'\end{tabular}') == 3
   body = [line for line in tex.splitlines() if line.endswith(r'\\')]

@@ -32,6 +32,7 @@ def get_config(variant: str = ''):
     decoder_mode='autoregressive',  # autoregressive | parallel
     dropout=0.1,
     dtype='float32',  # float32 | bfloat16: of the products in encoder and decoder
+    sync={'width': 256},  # of the network that judges lip-sync, with loss.sync
   )
   config.loss.update(
     rec=1.0,
@@ -52,8 +53,11 @@ def get_config(variant: str = ''):
     feedback_dropout=0.0,  # share of fed-back frames that are withheld
     feedback_noise=0.0,  # added to them, in standard deviations
     subject_dropout=0.1,
+    sync=0.0,  # of lip-sync, judged by a network that learns beside; not in the paper (0.01)
+    sync_start=1_000,  # steps that it learns before the generator listens
   )
   config.optimizers.generator = base.adam(1e-4)
+  config.optimizers.sync = base.adam(1e-4)
   return base.vary(config, variant, demo=_demo, builtin=_builtin, smoke=_smoke)
 
 
@@ -84,8 +88,10 @@ def _demo(config):
     scheduled_sampling=0.0,
     feedback_dropout=0.5,
     feedback_noise=0.3,
+    sync_start=300,
   )
   config.optimizers.generator.update(rate=1.5e-3, warmup=100, decay_steps=config.steps)
+  config.optimizers.sync.update(rate=1e-3, warmup=100, decay_steps=config.steps)
 
 
 def _builtin(config):
@@ -93,9 +99,13 @@ def _builtin(config):
   config.model.update(width=128, latent_dim=128)
   config.loss.cond_steps = 1_000
   config.optimizers.generator.update(rate=1e-3, decay_steps=config.steps)
+  config.optimizers.sync.decay_steps = config.steps
 
 
 def _smoke(config):
   config.data.frames = 12
   config.model.update(width=16, latent_dim=16, w_dim=8, heads=2, encoder_layers=1, decoder_layers=1)
-  config.optimizers.generator.update(warmup=1, decay_steps=4)
+  config.model.sync.width = 16
+  config.loss.sync_start = 0
+  for name in config.optimizers:
+    config.optimizers[name].update(warmup=1, decay_steps=4)

@@ -17,13 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from gmtalker_jax import speech
-from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.data import schema
 from gmtalker_jax.inference import likelihood, timeline
 from gmtalker_jax.inference import speak as conductor
 from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.io import audio as sounds
 from gmtalker_jax.io import files, video
+from gmtalker_jax.models.expression import SAMPLING
 from gmtalker_jax.types import Coefficients
 
 FILM_RATE = 48_000  # samples per second of the sound in a video
@@ -88,6 +89,7 @@ class Talker:
     *,
     temperature: float = 1.0,
     motion_scale: float = 1.0,
+    sampling: str = 'interpolation',
   ) -> Talk:
     """Makes the talker say `audio`. The same arguments give the same talk.
 
@@ -98,17 +100,22 @@ class Talker:
       seed: another one is another way to move the head, blink and look.
       temperature: of both latents, 0 = the most likely talk.
       motion_scale: 0 = a still head, 1 = as trained.
+      sampling: how a blend of emotions is drawn from the mixture: 'interpolation' is a face between
+        them, 'component' one of them, 'moment' their matched Gaussian.
 
     Raises:
       InputError: no sound in `audio`, an emotion that is not known, a number out of range.
     """
+    check_choice('sampling', sampling, SAMPLING)
     sound = hear(audio)
     track = timeline.parse(emotion, intensity, schema.frame_count(len(sound.speech)))
     with ThreadPoolExecutor(1) as pool:
       if not self._prepared:  # the first frame comes sooner: encoders of speech leave Python free
         pool.submit(conductor.prepare, self._parts)  # what fails here fails again when painting
         self._prepared = True
-      made = conductor.speak(self._parts, sound.speech, track, seed, temperature, motion_scale)
+      made = conductor.speak(
+        self._parts, sound.speech, track, seed, temperature, motion_scale, sampling
+      )
     paint = functools.partial(conductor.paint, self._parts, made.coefficients, track, made.latent)
     return Talk(made.coefficients, track, paint, sound)
 

@@ -77,17 +77,32 @@ def test_every_argument_reaches_the_talk_from_the_library_and_the_command_line(t
   assert not main([
     'speak', '--talker', str(folder / 'talker'), '--audio', str(voice), '--out',
     str(folder / 'cli.mp4'), '--coefficients', str(npz), '--emotion', 'angry', '--intensity', '0.5',
-    '--seed', '4', '--temperature', '0.7', '--motion-scale', '0.3',
+    '--seed', '4', '--temperature', '0.7', '--motion-scale', '0.3', '--sampling', 'moment',
   ])  # fmt: skip
-  talk = talker.speak(voice, 'angry', 0.5, 4, temperature=0.7, motion_scale=0.3)
+  talk = talker.speak(voice, 'angry', 0.5, 4, temperature=0.7, motion_scale=0.3, sampling='moment')
   talk.save(folder / 'library.mp4')
   assert (folder / 'library.mp4').read_bytes() == (folder / 'cli.mp4').read_bytes()
   parts, emotion = talkers.load(str(folder / 'talker')), timeline.parse('angry', 0.5, 15)
-  expected = speak.speak(parts, audio.read(voice), emotion, 4, 0.7, 0.3).coefficients
+  expected = speak.speak(parts, audio.read(voice), emotion, 4, 0.7, 0.3, 'moment').coefficients
   with np.load(npz) as values:
     np.testing.assert_array_equal(values['expression'][0], expected.expression)
     np.testing.assert_array_equal(values['motion'][0], expected.motion)
   np.testing.assert_array_equal(talk.coefficients.motion, expected.motion)
+
+
+def test_a_blend_is_between_its_emotions_or_one_of_them(talker):
+  wave = np.sin(np.arange(9600) / 20).astype(np.float32)
+
+  def face(emotion, sampling):
+    return talker.speak(wave, emotion, temperature=0.0, sampling=sampling).coefficients.expression
+
+  happy, sad = face('happy', 'component'), face('sad', 'component')
+  np.testing.assert_array_equal(happy, face('happy', 'interpolation'))
+  assert np.abs(happy - sad).max() > 1e-3
+  one = face('happy+sad', 'component')
+  assert min(np.abs(one - x).max() for x in (happy, sad)) < 1e-6
+  between = face('happy+sad', 'interpolation')
+  assert min(np.abs(between - x).max() for x in (happy, sad)) > 1e-4
 
 
 @pytest.mark.parametrize(
@@ -99,6 +114,7 @@ def test_every_argument_reaches_the_talk_from_the_library_and_the_command_line(t
     (lambda t, f: t.speak(np.full(800, np.nan)), 'finite'),
     (lambda t, f: t.speak(np.zeros(800), 'hapy'), "did you mean 'happy'"),
     (lambda t, f: t.speak(np.zeros(800), 'happy', 3.0), 'from 0 to 1'),
+    (lambda t, f: t.speak(np.zeros(800), sampling='mean'), "got sampling 'mean'"),
     (lambda t, f: t.speak(np.zeros(800)).save(f / 'talk.avi'), r'ends in \.mp4'),
     (lambda t, f: t.speak(np.zeros(800)).save(f / 'no' / 'talk.mp4'), 'cannot write'),
   ],

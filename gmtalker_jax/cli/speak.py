@@ -47,6 +47,7 @@ def main(argv: Sequence[str]) -> int:
       seed,
       temperature=args.temperature,
       motion_scale=args.motion_scale,
+      sampling=args.sampling,
     )
     for label, emotion, seed in _variations(args, schema.EMOTIONS)
   }
@@ -105,6 +106,12 @@ def _parser() -> arguments.Parser:
   add('--intensity', type=arguments.unit, default=1.0, help='0..1, scales every emotion')
   add('--seed', type=int, default=0, help='another seed, another talk')
   add('--temperature', type=arguments.not_negative, default=1.0, help='0 = the most likely talk')
+  add(
+    '--sampling',
+    choices=('interpolation', 'component', 'moment'),
+    default='interpolation',
+    help='a blend of emotions is a face between them (default), one of them, or their Gaussian',
+  )
   add('--motion-scale', type=arguments.not_negative, default=1.0, help='0 = a still head')
   add(
     '--size', type=arguments.count, metavar='PX', help='height of the video (default: as trained)'

@@ -3,7 +3,7 @@
 With them `gmtalker bench` trains both side by side. Whatever is random comes in as `draws`, so that
 a test gives both the same and compares gradients. Of the choices of an objective those that every
 shipped config makes are here: labels ('label'), blends ('interpolation'), the sum of means ('mean')
-and the flow as a prior; pictures are judged beside their rendering,
+and the flow as a prior, and no network judges lip-sync; pictures are judged beside their rendering,
 without VGG16, and paths have any length.
 """
 
@@ -25,17 +25,20 @@ Numbers = Mapping[str, Any]  # config.loss
 
 _CHOICES = {
   'label_mode': 'label', 'soft_labels': 'interpolation', 'elbo_scale': 'mean', 'perceptual': 0,
-  'paired': True, 'path_length': 0,
+  'paired': True, 'path_length': 0, 'sync': 0,
 }  # fmt: skip
+_READINGS = {'flow_objective': 'prior'}
 
 
-def check(numbers: Numbers) -> None:
-  """Raises InputError for an objective that has no twin."""
-  for name, value in _CHOICES.items():
-    if numbers.get(name, value) != value:
-      raise InputError(
-        f'got loss.{name} = {numbers[name]!r}, expected {value!r}: others have no twin in PyTorch'
-      )
+def check(numbers: Numbers, model: Mapping[str, Any]) -> None:
+  """Raises InputError for an objective, `config.loss` of `config.model`, that has no twin."""
+  for section, values, choices in (('loss', numbers, _CHOICES), ('model', model, _READINGS)):
+    for name, value in choices.items():
+      if values.get(name, value) != value:
+        raise InputError(
+          f'got {section}.{name} = {values[name]!r}, expected {value!r}: others have no twin in '
+          'PyTorch'
+        )
 
 
 def ramp(step: int, start: float, end: float, steps: int) -> float:

@@ -46,11 +46,12 @@ class Twins:
 
     Raises InputError for an objective without a twin.
     """
-    twin_losses.check(loss)
+    twin_losses.check(loss, model)
     self.stage, self.loss, self.way, self.step_number = stage, loss, way, 0
     self.settings, self.ema_decay = optimizers, ema_decay
     model = dict(model)
     critic = model.pop('discriminator', {})
+    model.pop('sync', None)
     self.nets: dict[str, nn.Module] = {'generator': NETWORKS[stage](**model)}
     if 'discriminator' in params:
       self.nets['discriminator'] = Discriminator(**critic, inputs=6)

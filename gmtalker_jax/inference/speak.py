@@ -43,6 +43,7 @@ def speak(
   seed: int = 0,
   temperature: float = 1.0,
   motion_scale: float = 1.0,
+  mode: str = 'interpolation',
 ) -> Talk:
   """Makes a talker say `waveform`.
 
@@ -53,6 +54,7 @@ def speak(
     seed: of this talk: latent and head motion.
     temperature: of both latents, 0 = the most likely talk.
     motion_scale: 0 = a still head, 1 = as trained. Scales pose about its mean; blinks stay.
+    mode: of models.expression.SAMPLING, how a blend is drawn.
 
   Raises:
     InputError: empty or not finite sound.
@@ -61,7 +63,7 @@ def speak(
   frames = schema.frame_count(len(waveform))
   if emotion.shape != (frames, len(schema.EMOTIONS)):
     raise InputError(f'got emotion {emotion.shape}, expected {(frames, len(schema.EMOTIONS))}')
-  expression, latent = generate_expression(talker, features, emotion, seed, temperature)
+  expression, latent = generate_expression(talker, features, emotion, seed, temperature, mode)
   motion = generate_motion(talker, features, seed, temperature)
   motion = shape_motion(motion, talker.motion.statistics.motion.mean, motion_scale)
   # On the host, where they are indexed and saved.

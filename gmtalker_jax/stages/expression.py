@@ -1,8 +1,8 @@
 """The expression stage: GMEG learns its evidence bound (method 2.4, 2.5)."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, cast
 
 import flax.linen as nn
 import jax
@@ -11,10 +11,12 @@ import jax.numpy as jnp
 from gmtalker_jax.core import distributions, rng
 from gmtalker_jax.core.arrays import masked_mean
 from gmtalker_jax.core.bounds import Amount, OneOf, Positive, Share, Whole
-from gmtalker_jax.core.errors import check_choice
+from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.core.means import Mean
-from gmtalker_jax.losses import reconstruction, variational
+from gmtalker_jax.losses import adversarial, reconstruction, variational
+from gmtalker_jax.models import lip_sync
 from gmtalker_jax.models.expression import ExpressionGenerator
+from gmtalker_jax.models.lip_sync import LipSync
 from gmtalker_jax.stages import feedback
 from gmtalker_jax.stages.base import (
   WHOLE,
@@ -64,6 +66,8 @@ class Objective:
   feedback_dropout: Share
   feedback_noise: Amount  # standard deviations
   subject_dropout: Share  # trains the mean person, used for new people
+  sync: Amount  # of -log p("these lips said this"); 0 = no network that judges it (method 8.19)
+  sync_start: Whole  # steps that it learns from truth before anybody listens to it
 
   def __post_init__(self):
     check_choice('label_mode', self.label_mode, LABEL_MODES)
@@ -78,23 +82,62 @@ def make(
   ema_decay: float,
   memory: Memory = WHOLE,
 ) -> Stage:
-  """Builds the stage from the arguments of `ExpressionGenerator` and `Objective`."""
+  """Builds the stage.
+
+  Args:
+    model: fields of `ExpressionGenerator`; `sync`, a mapping of fields of `LipSync`.
+    loss: fields of `Objective`.
+    optimizers: 'generator' and, with a loss of lip-sync, 'sync'.
+    ema_decay: of the weights that are served.
+    memory: how a step saves it.
+
+  Raises:
+    InputError: an optimizer is missing.
+  """
+  model = dict(model)
+  sync = LipSync(**model.pop('sync', {}))
   generator, objective = ExpressionGenerator(**model), Objective(**loss)
+  names = ('generator', 'sync') if objective.sync else ('generator',)
+  missing = [n for n in names if n not in optimizers]
+  if missing:
+    raise InputError(f'got no optimizer for {missing}, expected {names}, add it to the config')
+  optimizers = {n: optimizers[n] for n in names}
 
   def init_params(key, batch: ExpressionBatch):
-    return {'generator': generator.init(key, *inputs(generator, batch))['params']}
+    params = {'generator': generator.init(key, *inputs(generator, batch))['params']}
+    if objective.sync:
+      own = jax.random.fold_in(key, 1)  # the generator begins as it does without
+      params['sync'] = sync.init(own, batch.expression, batch.speech)['params']
+    return params
 
   def train_loss(params, stats, batch, key, step):
+    del stats
     dropout, own = jax.random.split(key)
+
+    def out_of_sync(output: jax.Array) -> jax.Array:
+      logits = sync.apply({'params': params['sync']}, output, batch.speech)
+      return adversarial.generator_loss(cast('jax.Array', logits))
+
     total, metrics = nn.apply(_loss, generator)(
-      {'params': params['generator']}, batch, own, step, objective, rngs={'dropout': dropout}
-    )
+      {'params': params['generator']}, batch, own, step, objective,
+      out_of_sync if objective.sync else None, rngs={'dropout': dropout},
+    )  # fmt: skip
     return total, (metrics, {})
+
+  def sync_loss(params, stats, batch, key, step):
+    del stats, step
+    logits = nn.apply(_pairs, sync)({'params': params['sync']}, batch, key)
+    right, wrong, valid = cast('tuple[jax.Array, ...]', logits)
+    loss = adversarial.discriminator_loss(right, wrong)
+    told = Mean.of((right > wrong).astype(jnp.float32), valid)
+    return masked_mean(loss, valid), ({'loss': Mean.of(loss, valid), 'told': told}, {})
 
   def evaluate(params, batch, key) -> Metrics:
     return nn.apply(_evaluate, generator)({'params': params['generator']}, batch, key)
 
   phases = [Phase('generator', 'generator', train_loss)]
+  if objective.sync:
+    phases.append(Phase('sync', 'sync', sync_loss))
   return Stage(
     'expression',
     ('generator',),
@@ -136,11 +179,19 @@ SPEC = Spec(
   inputs=inputs,
   make=make,
   curves=(('rec', 'rec_free'), ('responsibility_accuracy',), ('loss',)),
+  critics={'sync': LipSync},
   adopt=adopt,
 )
 
 
-def _loss(generator, batch: ExpressionBatch, key, step, objective: Objective):
+def _loss(
+  generator,
+  batch: ExpressionBatch,
+  key,
+  step,
+  objective: Objective,
+  out_of_sync: Callable[[jax.Array], jax.Array] | None = None,
+):
   keys = jax.random.split(key, 4)
   valid = batch.mask.max(1)
   posterior = generator.encode(batch.expression, batch.speech, batch.mask)
@@ -166,6 +217,12 @@ def _loss(generator, batch: ExpressionBatch, key, step, objective: Objective):
   error = reconstruction.squared_error(batch.expression, output, batch.mask)
   velocity = reconstruction.velocity_error(batch.expression, output, batch.mask)
   total = _total(objective, step, batch, error, velocity, terms, counted)
+  heard = {}
+  if out_of_sync:
+    unlike, seen = out_of_sync(output), lip_sync.windows(batch.mask)
+    heard['sync'] = Mean.of(unlike, seen)
+    weight = jnp.where(step < objective.sync_start, 0.0, objective.sync)
+    total += weight * masked_mean(unlike, seen)
   aggregate = (jnp.exp(log_r) * valid[:, None]).sum(0) / jnp.maximum(valid.sum(), 1.0)
   return total, {
     'loss': total,
@@ -173,7 +230,22 @@ def _loss(generator, batch: ExpressionBatch, key, step, objective: Objective):
     'velocity': velocity,
     'emo_aggregate': variational.uniform_kl(jnp.log(aggregate + 1e-9)),
     **{name: Mean.of(value, counted[name]) for name, value in terms.items()},
+    **heard,
   }
+
+
+def _pairs(sync: LipSync, batch: ExpressionBatch, key):
+  """Logits of lips beside their own sound and beside that of another moment, and which count."""
+  lips, sound = sync.lips(batch.expression), sync.sound(batch.speech)
+  valid, count = lip_sync.windows(batch.mask), lips.shape[1]
+  apart = min(lip_sync.WINDOW, count // 2)  # windows that share no frame, if there are such
+  shifts = rng.by_row(
+    lambda k: jax.random.randint(k, (), apart, count - apart + 1), key, lips.shape[0]
+  )
+  moved = (jnp.arange(count)[None] + shifts[:, None]) % count
+  other = jnp.take_along_axis(sound, moved[..., None], 1)
+  both = valid * jnp.take_along_axis(valid, moved, 1)
+  return sync.agreement(lips, sound), sync.agreement(lips, other), both
 
 
 def _counted(objective: Objective, batch: ExpressionBatch) -> dict[str, jax.Array]:

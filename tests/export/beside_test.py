@@ -32,9 +32,10 @@ SHOW = optax.GradientTransformation(
 class Case:
   """A stage of random weights, its twin with the same, and a batch of both."""
 
-  def __init__(self, stage, way=twin_training.EAGER, **loss):
+  def __init__(self, stage, way=twin_training.EAGER, model=None, **loss):
     config = CONFIGS[stage].get_config('smoke')
     config.loss.update(loss)
+    config.model.update(model or {})
     if 'dropout' in config.model:
       config.model.dropout = 0.0  # the only draw that is made inside of the twin
     self.settings, self.spec = run.read(config), STAGES[stage]
@@ -140,12 +141,20 @@ def test_the_twin_of_the_expression_stage_has_its_gradient(loss):
   case.same(case.twins.gradient(case.placed(), tensors(draws)), case.ours(key, STEP))
 
 
-@pytest.mark.parametrize('loss', FEEDBACK)
-def test_the_twin_of_the_motion_stage_has_its_gradient(loss):
-  case, key = Case('motion', kl_steps=10, **loss), jax.random.key(3)
+@pytest.mark.parametrize(
+  ('loss', 'model'),
+  [
+    *((loss, {}) for loss in FEEDBACK),
+    ({}, {'latent_layout': 'vector'}),
+    ({}, {'latent_layout': 'none'}),
+    ({}, {'flow_steps': 0}),
+  ],
+)
+def test_the_twin_of_the_motion_stage_has_its_gradient(loss, model):
+  case, key = Case('motion', model=model, kl_steps=10, **loss), jax.random.key(3)
   _, own = jax.random.split(jax.random.fold_in(key, 0))
   keys, mask = jax.random.split(own, 2), case.batch.mask
-  latents = -(-mask.shape[1] // case.model['stride'])
+  latents = -(-mask.shape[1] // case.model['stride']) if 'latent_layout' not in model else 1
   draws = {
     'z': rng.normal(keys[0], (3, latents, case.model['latent_dim'])),
     **fed(keys[1], case.batch.motion.shape, mask, case.settings.loss, 0.8 * STEP / 6),
@@ -224,8 +233,14 @@ def test_peak_memory_is_what_is_held_at_once():
     ('expression', 'elbo_scale', 'sum'),
     ('portrait', 'paired', False),
     ('portrait', 'path_length', 2.0),
+    ('expression', 'sync', 0.01),
   ],
 )
 def test_an_objective_without_a_twin_is_refused(stage, name, value):
   with pytest.raises(InputError, match=f'loss.{name} = '):
     Case(stage, **{name: value})
+
+
+def test_a_reading_of_the_flow_without_a_twin_is_refused():
+  with pytest.raises(InputError, match=r'model\.flow_objective = '):
+    Case('motion', model={'flow_objective': 'posterior'})

@@ -279,6 +279,18 @@ def test_a_flipped_bit_anywhere_and_two_words_that_changed_places_are_seen():
   assert len({digests._digest(np.zeros(n, np.float32)) for n in (0, 1, 1_024, 1_025, 2_048)}) == 5
 
 
+@pytest.mark.parametrize('dtype', ['float32', 'float64', 'bfloat16', 'int32'])
+def test_what_is_not_finite_is_found_and_what_is_large_is_fine(dtype):
+  values = np.full((3, 1_000), 1e30 if dtype != 'int32' else 7).astype(jnp.dtype(dtype))
+  digests._of_array('a', values)
+  if dtype != 'int32':
+    for wrong in (np.nan, np.inf, -np.inf):
+      broken = values.copy()
+      broken[2, 999] = wrong
+      with pytest.raises(InputError, match='got a that is not finite'):
+        digests._of_array('a', broken)
+
+
 def test_a_step_of_before_the_sums_is_still_verified():
   values = np.arange(9, dtype=np.float32)
   before = hashlib.sha256(values.tobytes()).hexdigest()

@@ -203,8 +203,9 @@ def _expression_sampler(module, mode: str) -> Callable[..., tuple[jax.Array, jax
       {'params': params}, rows, emotion, key, temperature, mode, subject, mask, method='sample'
     )
     # The painter learned from z at all temperatures (data/latent.py). It gets the calmest, the mean
-    # of the same mixture (same key, same w): the look must not depend on the draw.
-    centre = module.apply({'params': params}, emotion, key, 0.0, mode, method='sample_latent')
+    # of the same mixture (same key, same w): the look must not depend on the draw, nor on `mode`,
+    # since what it learned from is the interpolation.
+    centre = module.apply({'params': params}, emotion, key, 0.0, method='sample_latent')
     return expression, centre
 
   return sample

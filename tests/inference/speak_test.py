@@ -10,6 +10,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.face.render import render_frames
 from gmtalker_jax.inference import speak, timeline
+from gmtalker_jax.models.expression import SAMPLING
 from gmtalker_jax.types import Coefficients
 
 RNG = np.random.default_rng(0)
@@ -80,6 +81,18 @@ def test_padding_of_a_window_does_not_change_the_talk(talker, monkeypatch):
   np.testing.assert_allclose(
     padded, speak.generate_expression(talker, features, weights, 0)[0], atol=1e-5
   )
+
+
+def test_the_painter_gets_the_latent_that_it_knows_however_a_blend_is_drawn(talker):
+  features = speech.encode(_wave(13 * 640), talker.speech_encoder)
+  blend = timeline.parse('happy+sad', 1.0, 13)
+  faces, latents = zip(
+    *(speak.generate_expression(talker, features, blend, 0, 1.0, mode) for mode in SAMPLING),
+    strict=True,
+  )
+  for latent in latents[1:]:
+    np.testing.assert_array_equal(latent, latents[0])
+  assert np.abs(faces[1] - faces[0]).max() > 1e-4
 
 
 def test_a_long_talk_is_made_in_windows_that_meet_smoothly(talker, monkeypatch):

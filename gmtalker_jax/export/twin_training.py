@@ -23,6 +23,7 @@ from gmtalker_jax.export.gmtalker_torch import noise
 from gmtalker_jax.export.gmtalker_torch import style as parts
 from gmtalker_jax.export.gmtalker_torch.discriminator import Discriminator
 from gmtalker_jax.export.gmtalker_torch.talker import NETWORKS
+from gmtalker_jax.stages import STAGES
 
 EAGER, TUNED, COMPILED, PUBLISHED = 'eager', 'tuned', 'compiled', 'published'
 
@@ -50,11 +51,10 @@ class Twins:
     self.stage, self.loss, self.way, self.step_number = stage, loss, way, 0
     self.settings, self.ema_decay = optimizers, ema_decay
     model = dict(model)
-    critic = model.pop('discriminator', {})
-    model.pop('sync', None)
+    critics = {name: model.pop(name, {}) for name in STAGES[stage].critics}
     self.nets: dict[str, nn.Module] = {'generator': NETWORKS[stage](**model)}
     if 'discriminator' in params:
-      self.nets['discriminator'] = Discriminator(**critic, inputs=6)
+      self.nets['discriminator'] = Discriminator(**critics['discriminator'], inputs=6)
     for name, net in self.nets.items():
       state = exporting.state(params[name])
       net.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in state.items()}, strict=True)

@@ -94,6 +94,14 @@ class Spec(NamedTuple):
     return jax.eval_shape(init)['params']
 
 
+def needed(optimizers: Optimizers, names: Sequence[str]) -> Optimizers:
+  """The optimizers of the networks that learn. Raises InputError where one is missing."""
+  missing = [n for n in names if n not in optimizers]
+  if missing:
+    raise InputError(f'got no optimizer for {missing}, expected {names}, add it to the config')
+  return {n: optimizers[n] for n in names}
+
+
 def make_init(
   init_params: Callable[..., Params],
   optimizers: Optimizers,

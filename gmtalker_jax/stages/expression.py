@@ -29,6 +29,7 @@ from gmtalker_jax.stages.base import (
   adopt_all,
   make_init,
   make_step,
+  needed,
 )
 from gmtalker_jax.types import ExpressionBatch, Params
 
@@ -66,7 +67,7 @@ class Objective:
   feedback_dropout: Share
   feedback_noise: Amount  # standard deviations
   subject_dropout: Share  # trains the mean person, used for new people
-  sync: Amount  # of -log p("these lips said this"); 0 = no network that judges it (method 8.19)
+  sync: Amount  # of -log p(lips and sound belong together); 0 = no network that judges it
   sync_start: Whole  # steps that it learns from truth before anybody listens to it
 
   def __post_init__(self):
@@ -92,20 +93,22 @@ def make(
     memory: how a step saves it.
 
   Raises:
-    InputError: an optimizer is missing.
+    InputError: an optimizer is missing; later, windows too short for `loss.sync`.
   """
   model = dict(model)
   sync = LipSync(**model.pop('sync', {}))
   generator, objective = ExpressionGenerator(**model), Objective(**loss)
-  names = ('generator', 'sync') if objective.sync else ('generator',)
-  missing = [n for n in names if n not in optimizers]
-  if missing:
-    raise InputError(f'got no optimizer for {missing}, expected {names}, add it to the config')
-  optimizers = {n: optimizers[n] for n in names}
+  optimizers = needed(optimizers, ('generator', 'sync') if objective.sync else ('generator',))
 
   def init_params(key, batch: ExpressionBatch):
     params = {'generator': generator.init(key, *inputs(generator, batch))['params']}
     if objective.sync:
+      frames = batch.mask.shape[1]
+      if frames <= lip_sync.WINDOW:  # else there is no other moment to take a wrong sound from
+        raise InputError(
+          f'got loss.sync with windows of {frames} frames, expected more than {lip_sync.WINDOW}, '
+          'set data.frames'
+        )
       own = jax.random.fold_in(key, 1)  # the generator begins as it does without
       params['sync'] = sync.init(own, batch.expression, batch.speech)['params']
     return params

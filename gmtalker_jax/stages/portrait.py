@@ -24,6 +24,7 @@ from gmtalker_jax.stages.base import (
   Stage,
   make_init,
   make_step,
+  needed,
 )
 from gmtalker_jax.types import Params, PortraitBatch
 
@@ -72,10 +73,7 @@ def make(
   discriminator = Discriminator(**model.pop('discriminator', {}))
   generator, objective = PortraitGenerator(**model), Objective(**loss)
   names = ('generator', 'discriminator') if objective.adversarial else ('generator',)
-  missing = [n for n in names if n not in optimizers]
-  if missing:
-    raise InputError(f'got no optimizer for {missing}, expected {names}, add it to the config')
-  optimizers = {n: optimizers[n] for n in names}
+  optimizers = needed(optimizers, names)
   if objective.perceptual and perceptual is None:
     raise InputError(
       f'got loss.perceptual = {objective.perceptual} without VGG16 weights, expected both or none, '

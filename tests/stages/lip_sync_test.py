@@ -128,6 +128,20 @@ def test_nobody_listens_before_its_time_and_without_a_weight_it_is_not_there():
     )
 
 
+def test_windows_without_another_moment_are_refused():
+  for frames in (4, 5, 6):
+    short = jax.tree.map(
+      lambda x, n=frames: x[:, :n] if x.ndim > 1 and x.shape[1] == T else x, batch()
+    )
+    short = short.replace(speech=short.speech[:, : 2 * frames])
+    init = stage(sync=1.0).init
+    if frames == 6:
+      init(jax.random.key(0), short)
+    else:
+      with pytest.raises(InputError, match=f'windows of {frames} frames'):
+        init(jax.random.key(0), short)
+
+
 def test_padding_changes_nothing():
   mask = np.ones((B, T), np.float32)
   mask[1, 15:] = 0

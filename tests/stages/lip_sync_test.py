@@ -75,6 +75,10 @@ def test_it_learns_to_tell_own_sound_from_that_of_another_moment():
   assert np.mean(told[:3]) < 0.8
   assert np.mean(told[-20:]) > 0.95  # on clips that it never saw: each step has new ones
   assert float(metrics['generator/sync'].count) == B * (T - 4)
+  net, b = LipSync(16), batch(1_000)
+  own = net.apply({'params': state.params['sync']}, b.expression, b.speech)
+  late = net.apply({'params': state.params['sync']}, b.expression, np.roll(b.speech, 16, 1))
+  assert own.mean() > 1 > -1 > late.mean()  # logits: high where lips and sound are of one moment
 
 
 def test_the_wrong_sound_shares_no_frame_with_the_right_one():

@@ -123,8 +123,11 @@ def places(like: State) -> Any:
 
 
 def _unless_broken(before: State, after: State, metrics: Metrics) -> tuple[State, Metrics]:
-  """What a step gave, or the state of before if anything in it is not finite."""
-  seen = jax.tree.leaves((after, [m.total for m in metrics.values()]))
+  """What a step gave, or the state of before if anything in it is not finite.
+
+  Moments and averages need no look: they are of gradients, whose norm is a metric, and of weights.
+  """
+  seen = jax.tree.leaves((after.params, after.stats, [m.total for m in metrics.values()]))
   floats = [x for x in seen if jnp.issubdtype(x.dtype, jnp.inexact)]
   fine = jnp.stack([jnp.isfinite(x).all() for x in floats]).all()
   # A branch, not a choice for each array: XLA on a CPU would compile every update into its check

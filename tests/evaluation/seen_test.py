@@ -9,6 +9,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
 from gmtalker_jax.evaluation import metrics, protocol
 from gmtalker_jax.evaluation.metrics import seen
+from gmtalker_jax.evaluation.sample import interval, value
 from gmtalker_jax.evaluation.study import Study
 from gmtalker_jax.io import carriers
 from gmtalker_jax.io.emotion_judges import Judge
@@ -31,21 +32,30 @@ def verdict(emotion, happy, sound=0):
 
 def test_a_clip_is_right_where_its_mean_says_so():
   clips = [verdict('happy', 0.9), verdict('happy', 0.2), verdict('neutral', 0.1)]
-  assert seen.accuracy(JUDGE, clips) == pytest.approx(2 / 3)
+  assert value(seen.named(JUDGE, clips)) == pytest.approx(2 / 3)
   table = seen.confusion(JUDGE, clips)
   assert table['happy']['happy'] == table['happy']['neutral'] == 1
   assert table['neutral'] == {name: int(name == 'neutral') for name in table}
   assert 'contempt' not in table
-  assert seen.accuracy(JUDGE, []) is None
   assert seen.confusion(JUDGE, []) == {}
 
 
 def test_direction_is_against_the_same_sound_spoken_neutrally():
   neutral = [verdict('neutral', 0.1, 0), verdict('neutral', 0.5, 1)]
   weak = [verdict('happy', 0.2, 0), verdict('happy', 0.4, 1)]  # more than 0.1, less than 0.5
-  assert seen.accuracy(JUDGE, weak) == 0
-  assert seen.direction(JUDGE, neutral + weak) == 0.5
-  assert seen.direction(JUDGE, neutral) is None
+  assert value(seen.named(JUDGE, weak)) == 0
+  found = seen.moved(JUDGE, neutral + weak)
+  assert found.saved() == {'0': [1.0], '1': [0.0]}
+  assert seen.moved(JUDGE, neutral) is None
+
+
+def test_a_number_has_an_interval_over_sounds():
+  clips = [verdict(e, h, i) for i in range(4) for e, h in (('happy', 0.3 * i), ('neutral', 0.2))]
+  found = seen.named(JUDGE, clips)
+  assert found.clips == ('0', '1', '2', '3')
+  low, high = interval(found)
+  assert value(found) == pytest.approx(0.75)
+  assert low < 0.75 < high
 
 
 def test_sounds_of_unlabelled_records_are_spoken_in_all_but_contempt(records):

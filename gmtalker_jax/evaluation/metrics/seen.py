@@ -17,6 +17,8 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source
 from gmtalker_jax.evaluation import regions
 from gmtalker_jax.evaluation.metrics.metric import Metric
+from gmtalker_jax.evaluation.performers import TALKER
+from gmtalker_jax.evaluation.sample import Sample
 from gmtalker_jax.evaluation.study import Study, part
 from gmtalker_jax.face.render import render_frames
 from gmtalker_jax.inference import speak, timeline
@@ -37,7 +39,7 @@ class Shown(NamedTuple):
   """Frames of a clip with the emotion that it is to show."""
 
   emotion: str
-  sound: int  # clips of the same sound have the same number
+  sound: int  # clips of the same sound have the same number; a recorded clip has its own
   pictures: np.ndarray  # uint8 [N, H, W, 3]
   landmarks: np.ndarray  # [N, 478, 2] pixels
 
@@ -79,7 +81,7 @@ def spoken(study: Study) -> dict[str, list[Shown]]:
 def recorded(study: Study) -> list[Shown]:
   """Clips of the talker's person that are labelled, at full intensity; none where none is."""
   found: dict[str, list[Shown]] = {name: [] for name in _ASKED}
-  for record in _mine(study, ('test', 'train'), with_frames=True):
+  for number, record in enumerate(_mine(study, ('test', 'train'), with_frames=True)):
     name = record['emotion']
     full = record['level'] >= _FULL or name == schema.EMOTIONS[schema.NEUTRAL]
     if name in found and full and record['frames'] and len(found[name]) < _RECORDED:
@@ -88,26 +90,27 @@ def recorded(study: Study) -> list[Shown]:
       at = regions.landmarks(
         study.talker.head, record['identity'], record, frames, pictures.shape[1]
       )
-      found[name].append(Shown(name, 0, pictures, at))
+      found[name].append(Shown(name, number, pictures, at))
   return [shown for clips in found.values() for shown in clips]
 
 
-def accuracy(judge: Judge, verdicts: Sequence[Verdict]) -> float | None:
-  """Share of clips whose emotion the judge names; None without a clip."""
+def named(judge: Judge, verdicts: Sequence[Verdict]) -> Sample:
+  """By sound: the share of clips whose emotion the judge names."""
   right = [judge.classes[v.probabilities.argmax()] == v.emotion for v in verdicts]
-  return float(np.mean(right)) if right else None
+  return Sample.of([str(v.sound) for v in verdicts], right)
 
 
-def direction(judge: Judge, verdicts: Sequence[Verdict]) -> float | None:
-  """Share of clips that show their emotion more than the same sound spoken neutrally does."""
+def moved(judge: Judge, verdicts: Sequence[Verdict]) -> Sample | None:
+  """By sound: the share of clips that show their emotion more than the sound spoken neutrally does.
+
+  None where nothing but neutral is asked for.
+  """
   neutral = schema.EMOTIONS[schema.NEUTRAL]
   rest = {v.sound: v.probabilities for v in verdicts if v.emotion == neutral}
-  moved = []
-  for verdict in verdicts:
-    if verdict.emotion != neutral:
-      k = judge.classes.index(verdict.emotion)
-      moved.append(verdict.probabilities[k] > rest[verdict.sound][k])
-  return float(np.mean(moved)) if moved else None
+  others = [v for v in verdicts if v.emotion != neutral]
+  at = [judge.classes.index(v.emotion) for v in others]
+  more = [v.probabilities[k] > rest[v.sound][k] for v, k in zip(others, at, strict=True)]
+  return Sample.of([str(v.sound) for v in others], more) if others else None
 
 
 def confusion(judge: Judge, verdicts: Sequence[Verdict]) -> Table:
@@ -202,17 +205,26 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
     looks = [_look(study, judge, c) for c in shown]
     return _Panel(judge, *looks)
 
-  def of(measure: Callable[[Judge, Sequence[Verdict]], Any], where: str, missing: Any = None):
-    def compute(study: Study) -> Any:
+  def of(measure: Callable[[Judge, Sequence[Verdict]], Any], where: str):
+    def table(study: Study) -> Any:
       found = panel(study)
-      return missing if found is None else measure(found.judge, getattr(found, where))
+      return {} if found is None else measure(found.judge, getattr(found, where))
 
-    return compute
+    return table
+
+  def by(measure: Callable[[Judge, Sequence[Verdict]], Sample | None], where: str):
+    def samples(study: Study) -> dict[str, Sample] | None:
+      found = panel(study)
+      verdicts = getattr(found, where) if found else []
+      sample = measure(found.judge, verdicts) if found and verdicts else None
+      return None if sample is None else {TALKER: sample}
+
+    return samples
 
   return (
     Metric(
       name=f'emotion_{name}',
-      compute=of(accuracy, 'portrait'),
+      samples=by(named, 'portrait'),
       unit='share',
       better='higher',
       truth=f'emotion_{name}_truth',
@@ -222,22 +234,22 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       f'held-out sounds of up to {_LONGEST / schema.FRAME_RATE:g} s in each emotion but contempt, '
       f'which it does not know, at full intensity; mean over every {_APART}th frame',
       tables={
-        f'emotion_{name}_confusion': of(confusion, 'portrait', {}),
-        f'emotion_{name}_probability': of(probability, 'portrait', {}),
+        f'emotion_{name}_confusion': of(confusion, 'portrait'),
+        f'emotion_{name}_probability': of(probability, 'portrait'),
       },
     ),
     Metric(
       name=f'emotion_{name}_rendering',
-      compute=of(accuracy, 'rendering'),
+      samples=by(named, 'rendering'),
       unit='share',
       better='higher',
       needs=('portrait_records',),
       definition=f'emotion_{name} of the renderings that were painted',
-      tables={f'emotion_{name}_rendering_probability': of(probability, 'rendering', {})},
+      tables={f'emotion_{name}_rendering_probability': of(probability, 'rendering')},
     ),
     Metric(
       name=f'emotion_{name}_direction',
-      compute=of(direction, 'portrait'),
+      samples=by(moved, 'portrait'),
       unit='share',
       better='higher',
       baselines={'chance': 0.5},
@@ -247,7 +259,7 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
     ),
     Metric(
       name=f'emotion_{name}_truth',
-      compute=of(accuracy, 'recorded'),
+      samples=by(named, 'recorded'),
       unit='share',
       better='higher',
       baselines={'guessing': 1 / len(_ASKED)},
@@ -256,8 +268,8 @@ def _metrics(name: str, load: Callable[[], Judge], what: str) -> tuple[Metric, .
       f'(or neutral), up to {_RECORDED} of each emotion: the ceiling; none where nothing is '
       'labelled',
       tables={
-        f'emotion_{name}_truth_confusion': of(confusion, 'recorded', {}),
-        f'emotion_{name}_truth_probability': of(probability, 'recorded', {}),
+        f'emotion_{name}_truth_confusion': of(confusion, 'recorded'),
+        f'emotion_{name}_truth_probability': of(probability, 'recorded'),
       },
     ),
   )

@@ -14,28 +14,29 @@ from gmtalker_jax.models.motion import MotionGenerator
 from gmtalker_jax.models.portrait import PortraitGenerator
 
 ENCODER = 'logmel'
-D, E, M = speech.dimension(ENCODER), 50, 12
+E, M = 50, 12
 
 
-def talker() -> Talker:
-  """Makes it; the same one each time."""
-  head = load_head()
-  moments = lambda width, scale: statistics.Moments(  # noqa: E731
-    100.0, np.full(width, 0.1), np.full(width, scale**2)
+def talker(encoder: str = ENCODER) -> Talker:
+  """Makes it; the same one each time for an encoder."""
+  head, width = load_head(), speech.dimension(encoder)
+  moments = lambda size, scale: statistics.Moments(  # noqa: E731
+    100.0, np.full(size, 0.1), np.full(size, scale**2)
   )
-  stats = statistics.Statistics(moments(E, 0.1), moments(M, 0.1), moments(D, 1.0))
+  stats = statistics.Statistics(moments(E, 0.1), moments(M, 0.1), moments(width, 1.0))
   expression = ExpressionGenerator(
-    speech_dim=D, width=16, latent_dim=8, w_dim=4, heads=2, encoder_layers=1, decoder_layers=1,
+    speech_dim=width, width=16, latent_dim=8, w_dim=4, heads=2, encoder_layers=1, decoder_layers=1,
     align_window=1, subjects=2,
   )  # fmt: skip
   motion = MotionGenerator(
-    speech_dim=D, latent_dim=4, width=16, flow_steps=2, heads=2, encoder_layers=1, decoder_layers=1
-  )
+    speech_dim=width, latent_dim=4, width=16, flow_steps=2, heads=2, encoder_layers=1,
+    decoder_layers=1,
+  )  # fmt: skip
   portrait = PortraitGenerator(
     input_size=64, output_size=64, channel_multiplier=1 / 64, style_dim=8, latent_dim=8,
     mapping_width=8,
   )  # fmt: skip
-  frames, rows, mask = jnp.zeros((1, 8, E)), jnp.zeros((1, 16, D)), jnp.ones((1, 8))
+  frames, rows, mask = jnp.zeros((1, 8, E)), jnp.zeros((1, 16, width)), jnp.ones((1, 8))
   shapes = {
     'expression': _shapes(expression, frames, rows, mask, jnp.zeros(1, jnp.int32)),
     'motion': _shapes(motion, jnp.zeros((1, 8, M)), rows, mask),
@@ -53,7 +54,7 @@ def talker() -> Talker:
     person=Person.plain(np.zeros(head.identity.shape[0], np.float32)),
     subjects=('M001', 'W002'),
     subject='M001',
-    speech_encoder=ENCODER,
+    speech_encoder=encoder,
     seed=0,
   )
 

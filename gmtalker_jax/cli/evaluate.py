@@ -47,8 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
   from tqdm import tqdm
 
-  from gmtalker_jax.evaluation import evaluation_page, protocol, protocols
-  from gmtalker_jax.evaluation.metrics import latent
+  from gmtalker_jax.evaluation import evaluation_page, exhibits, protocol, protocols
   from gmtalker_jax.evaluation.study import Study
   from gmtalker_jax.inference import talker
 
@@ -67,10 +66,10 @@ def main(argv: Sequence[str]) -> int:
   found = protocol.evaluate(study, None if args.metrics is None else args.metrics.split(','))
   files.write_json(out, found)
   if args.metrics is None:
-    points = latent.points(study) if args.records else None
-    if points is not None:
-      files.write_json(out.with_name('embedding.json'), points._asdict())
+    shown = exhibits.of(study)
+    if shown.points is not None:
+      files.write_json(out.with_name('embedding.json'), shown.points._asdict())
     files.write_json(out.with_suffix('.protocol.json'), found['protocol'])
-    evaluation_page.write(out, found, points)
+    evaluation_page.write(out, found, shown)
   print(*protocol.lines(found), sep='\n')
   return 0

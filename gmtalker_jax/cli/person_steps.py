@@ -29,7 +29,7 @@ _QUICK, _GOOD = (3, 0.5, 3, 1, 8, 0.3, 2, 1, 1, 1), (4, 0.5, 5, 1.5, 38, 0.3, 5,
 PRESETS = {
   'quick': Preset(128, 'builtin', 600, 150, 'demo', 2_000, (), _QUICK),
   'good': Preset(
-    256, 'builtin', 1_200, 300, 'builtin', 2_400,
+    256, 'builtin', 1_200, 300, 'builtin', 1_200,
     ('--config.loss.perceptual=0.3', '--config.loss.perceptual_crop=64'), _GOOD,
   ),
   'best': Preset(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gmtalker_jax.evaluation import metrics, pages, plots, tables
-from gmtalker_jax.evaluation.embedding import Embedding
+from gmtalker_jax.evaluation.exhibits import Exhibits
 from gmtalker_jax.io import files
 
 _CONFUSIONS = {
@@ -15,7 +15,7 @@ _CONFUSIONS = {
 }
 
 
-def write(out: Path, found: Mapping[str, Any], points: Embedding | None) -> None:
+def write(out: Path, found: Mapping[str, Any], shown: Exhibits) -> None:
   """Writes .md, .tex and .html beside the numbers in the file `out`."""
   files.write_text(out.with_suffix('.md'), tables.markdown(found))
   files.write_text(out.with_suffix('.tex'), tables.latex(found))
@@ -24,12 +24,14 @@ def write(out: Path, found: Mapping[str, Any], points: Embedding | None) -> None
     tables=tables.tables(found),
     failed=[check for check in found['checks'] if not check['holds']],
     defined=pages.defined(found),
-    figures=_figures(found, points),
+    figures=_figures(found, shown),
+    strips={name: pages.picture(strip) for name, strip in shown.strips.items()},
+    shown_film=pages.film(shown.film) if shown.film else None,
   )
   files.write_text(out.with_suffix('.html'), page)
 
 
-def _figures(found: Mapping[str, Any], points: Embedding | None) -> dict[str, str]:
+def _figures(found: Mapping[str, Any], shown: Exhibits) -> dict[str, str]:
   """Caption -> SVG."""
   figures = {}
   for table in tables.tables(found)[:2]:
@@ -39,9 +41,12 @@ def _figures(found: Mapping[str, Any], points: Embedding | None) -> dict[str, st
         caption = f'{heading}: the talker with its interval, the truth and the trivial.'
         label = f'{name} ({metrics.METRICS[name].unit})'
         figures[caption] = plots.ranks(scores, about, label)
-  if points is not None:
+  if shown.points is not None:
     caption = 'Held-out clips in the space of emotions (t-SNE of the posterior means).'
-    figures[caption] = plots.embedding(points.points.tolist(), points.emotions)
+    figures[caption] = plots.embedding(shown.points.points.tolist(), shown.points.emotions)
+  if shown.heads is not None:
+    caption = f'How the head moves to one sound, {len(shown.heads)} seeds.'
+    figures[caption] = plots.seeds(shown.heads)
   for name, caption in _CONFUSIONS.items():
     if found.get(name):
       figures[caption] = plots.confusion(found[name])

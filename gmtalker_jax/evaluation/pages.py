@@ -3,11 +3,13 @@
 import base64
 import io
 import itertools
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
+import numpy as np
 from PIL import Image
 
 from gmtalker_jax.evaluation import metrics, plots
@@ -32,18 +34,28 @@ def defined(found: Mapping[str, Any]) -> list[tuple[Metric, float | None]]:
 
 def videos(folder: Path) -> dict[str, Film]:
   """Name -> film of each mp4 of the folder."""
-  return {
-    path.stem: Film(_uri('video/mp4', path.read_bytes()), _uri('image/jpeg', _poster(path)))
-    for path in sorted(folder.glob('*.mp4'))
-  }
+  return {path.stem: _film(path) for path in sorted(folder.glob('*.mp4'))}
 
 
-def _poster(path: Path) -> bytes:
-  """A frame of the video as JPEG."""
-  *_, frame = itertools.islice(video.stream(path), POSTER + 1)
+def film(frames: Iterable[np.ndarray]) -> Film:
+  """A silent film of frames uint8 [H, W, 3]."""
+  with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder) / 'film.mp4'
+    video.write(path, iter(frames), None)
+    return _film(path)
+
+
+def picture(pixels: np.ndarray) -> str:
+  """Pixels uint8 [H, W, 3] as the data URI of a JPEG."""
   blob = io.BytesIO()
-  Image.fromarray(frame).save(blob, 'jpeg', quality=85)
-  return blob.getvalue()
+  Image.fromarray(pixels).save(blob, 'jpeg', quality=85)
+  return _uri('image/jpeg', blob.getvalue())
+
+
+def _film(path: Path) -> Film:
+  """A video with its poster."""
+  *_, frame = itertools.islice(video.stream(path), POSTER + 1)
+  return Film(_uri('video/mp4', path.read_bytes()), picture(frame))
 
 
 def _uri(kind: str, blob: bytes) -> str:

@@ -1,14 +1,15 @@
-"""Which networks of others judge here, by the digest of their weights."""
+"""Which networks judge here, by the digest of their weights."""
 
 import hashlib
 
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.io import carriers, identity, perceptual
+from gmtalker_jax.io import carriers, identity, perceptual, sync_judge
 
 _WEIGHTS = {
   'alexnet': lambda: perceptual.packaged('alexnet').read_bytes(),
   'mobilefacenet': lambda: identity.place().read_bytes(),
   'fer': carriers.fer,
+  'lip_sync': lambda: sync_judge.place().read_bytes(),
   'faceapi': lambda: carriers.face_expression()[1],
 }
 

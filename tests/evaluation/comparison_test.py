@@ -9,6 +9,7 @@ from gmtalker_jax.cli.main import main
 from gmtalker_jax.data import schema
 from gmtalker_jax.evaluation import comparison, evaluation_page, metrics, tables
 from gmtalker_jax.evaluation.embedding import Embedding
+from gmtalker_jax.evaluation.exhibits import Exhibits
 from gmtalker_jax.evaluation.sample import Sample, interval, value
 
 RNG = np.random.default_rng(0)
@@ -101,13 +102,19 @@ def test_tables_have_the_truth_the_trivial_and_intervals():
 @pytest.mark.parametrize('holds', [True, False])
 def test_pages_say_in_red_what_does_not_hold(tmp_path, holds):
   points = Embedding(RNG.normal(size=(8, 2)), schema.EMOTIONS, ('a',) * 8, None, 0.5)
-  evaluation_page.write(tmp_path / 'm.json', _evaluation(holds=holds), points)
+  face = np.zeros((16, 16, 3), np.uint8)
+  film = [np.full((32, 96, 3), k, np.uint8) for k in range(30)]
+  shown = Exhibits(points, {'happy': face, 'sad': face}, RNG.normal(size=(3, 20, 12)), film)
+  evaluation_page.write(tmp_path / 'm.json', _evaluation(holds=holds), shown)
   page, text, tex = ((tmp_path / f'm.{kind}').read_text() for kind in ('html', 'md', 'tex'))
   assert ('1 of 1 sanity checks do not hold' in page) != holds
   assert ('class="bad">m_lmd_px: noise is the worst' in page) != holds
   assert ('**FAILED** m_lmd_px' in text) != holds
   assert (r'\textcolor{red}{m\_lmd\_px' in tex) != holds
-  assert page.count('<svg') == 4  # two numbers with rows, the points, one confusion
+  assert page.count('<svg') == 5  # two numbers with rows, the points, the heads, one confusion
+  assert page.count('<img src="data:image/jpeg') == 2
+  assert page.count('<video') == page.count('src="data:video/mp4') == 1
+  assert 'neutral to sad' in page
   assert '>m_lmd_px (pixels)<' in page  # the axis says what and in which unit
   assert '| mean face | 4 |' in text
   assert tex.count(r'\toprule') == tex.count(r'\end{tabular}') == 3

@@ -61,6 +61,6 @@ def test_reading_late_costs_nothing_and_reading_at_once_does():
 
   rounds = [[seconds(read) for read in ('never', 'late', 'at once')] for _ in range(5)]
   never, late, at_once = np.min(rounds, 0)
-  print(f'late {late / never:.3f}, at once {at_once / never:.3f} of never')
+  print(f'late {late / never:.3f}, at once {at_once / never:.3f} of never')  # noqa: T201
   assert late < 1.05 * never
   assert at_once > 1.3 * never

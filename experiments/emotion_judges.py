@@ -1,0 +1,110 @@
+"""What the judges of emotion are worth on real people: the ceiling beside which to read a talker.
+
+    python -m experiments.emotion_judges MEAD [MEAD ...] [--also RECORDS]
+
+Clips in MEAD's layout, with or without sound. The two networks on pictures never saw any of them.
+The judge on coefficients learns anew for each person, from the clips of all others (and from the
+training clips of --also): nobody is judged by what it saw of him or her. Hours: ten seconds a clip.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from data_pipelines import ingest, prepare, sources
+from gmtalker_jax import speech
+from gmtalker_jax.data import schema, source
+from gmtalker_jax.evaluation.classifier import EmotionClassifier
+from gmtalker_jax.io import emotion_judges, video
+from gmtalker_jax.io.emotion_judges import Judge
+
+SIZE = 256  # pixels of the crop that the judges see
+APART = 5  # frames between those that are judged
+
+
+class Seen(NamedTuple):
+  """A clip: who plays what, the coefficients [T, E], and what each judge takes it for."""
+
+  subject: str
+  emotion: str
+  expression: np.ndarray
+  named: dict[str, str]  # by judge
+
+
+def look(clip: sources.ClipSource, tools: ingest.Tools, judges: dict[str, Judge]) -> Seen:
+  """Tracks a clip, whether it can be heard or not, and asks the judges."""
+  try:
+    found = ingest.ingest(clip, tools, pictured=True)
+  except ingest.Rejected as why:
+    if why.seen is None:
+      raise
+    found = why.seen
+  count, start = len(found.landmarks), found.start
+  chosen = range(start, start + count, APART)
+  frames = [f for i, f in enumerate(video.stream(clip.video_path)) if i in chosen]
+  pictures = np.stack([found.crop.cut(frame, SIZE) for frame in frames])
+  points = (found.landmarks[::APART, :, :2] * [1, -1] + 0.5) * SIZE
+  named = {}
+  for name, judge in judges.items():
+    mean = judge.look(pictures, points[: len(pictures)]).mean(0)
+    named[name] = judge.classes[mean.argmax()]
+  return Seen(clip.subject, clip.emotion, found.record['expression'], named)
+
+
+def left_out(clips: Sequence[Seen], also: Sequence[tuple[np.ndarray, str]]) -> list[str]:
+  """The coefficients' judge on each clip, when it never saw that person."""
+  named = []
+  for clip in clips:
+    others = [(c.expression, c.emotion) for c in clips if c.subject != clip.subject] + list(also)
+    judge = EmotionClassifier([e for e, _ in others], [n for _, n in others])
+    named += judge.predict([clip.expression])
+  return named
+
+
+def table(clips: Sequence[Seen]) -> str:
+  """Markdown: who names how many of a person's clips rightly, of those that it has a class for."""
+  judges = list(clips[0].named)
+  lines = ['| person | ' + ' | '.join(judges) + ' |', '|---' * (len(judges) + 1) + '|']
+  for subject in [*sorted({c.subject for c in clips}), 'all']:
+    mine = [c for c in clips if subject in (c.subject, 'all')]
+    cells = []
+    for name in judges:
+      asked = [c for c in mine if name == 'coefficients' or c.emotion in emotion_judges.CLASSES]
+      right = sum(c.named[name] == c.emotion for c in asked)
+      cells.append(f'{right} of {len(asked)}')
+    lines.append(f'| {subject} | ' + ' | '.join(cells) + ' |')
+  wrong = [
+    f'{c.subject} {c.emotion}: ' + ', '.join(f'{n} {e}' for n, e in c.named.items()) for c in clips
+  ]
+  return '\n'.join([*lines, '', *wrong]) + '\n'
+
+
+def main() -> None:
+  """Prints the table."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('folders', nargs='+', metavar='MEAD')
+  parser.add_argument('--also', metavar='RECORDS', help='labelled records to learn from, too')
+  args = parser.parse_args()
+  judges = {'fer': emotion_judges.fer(), 'faceapi': emotion_judges.faceapi()}
+  tools = prepare.tools(speech.DEFAULT)
+  listed = [clip for folder in args.folders for clip in sources.mead(folder)[0]]
+  clips = [look(clip, tools, judges) for clip in tqdm(listed, unit='clip', desc='looking')]
+  also = []
+  if args.also:
+    opened = source.open_records(args.also, 'train')
+    known = (opened[i] for i in range(len(opened)))
+    also = [(r['expression'], r['emotion']) for r in known if r['emotion'] in schema.EMOTIONS]
+  named = left_out(clips, also)
+  pairs = zip(clips, named, strict=True)
+  clips = [clip._replace(named=clip.named | {'coefficients': n}) for clip, n in pairs]
+  sys.stdout.write(table(clips))
+
+
+if __name__ == '__main__':
+  main()

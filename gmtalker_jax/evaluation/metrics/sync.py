@@ -111,7 +111,6 @@ METRICS = (
   Metric(
     name='sync_offset_ms',
     samples=_samples(lambda table: abs(offset(table))),
-    hears=True,
     unit='ms',
     better='lower',
     needs=_ANY,

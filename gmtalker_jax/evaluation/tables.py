@@ -18,7 +18,7 @@ _TABLES = {
   ),
   'Lips and emotion': (
     'm_lmd_px', 'f_lmd_px', 'm_lmvd_px', 'f_lmvd_px', 'mouth_lmd_ratio', 'lip_closure_recall',
-    'emotion_accuracy', 'emotion_fer', 'emotion_faceapi',
+    'sync_confidence', 'sync_offset_ms', 'emotion_accuracy', 'emotion_fer', 'emotion_faceapi',
   ),
   'Motion': (
     'motion_diversity_ratio', 'motion_diversity_ratio_pose', 'motion_diversity_ratio_blink',

@@ -108,10 +108,12 @@ def _on_one_device(tree):
 
 
 @needs_libtpu
-def test_a_tpu_that_is_not_here_is_planned(tmp_path):
+@pytest.mark.parametrize('effort', [[], ['--fast']])
+def test_a_tpu_that_is_not_here_is_planned(tmp_path, effort):
   out = tmp_path / 'plan.json'
   command = [
     'plan', '--config=configs/motion.py:smoke', '--topology=v5e:2x2', '--quick', '--json', str(out),
+    *effort,
   ]  # fmt: skip
   done = subprocess.run(
     [sys.executable, '-m', 'gmtalker_jax.cli.main', *command],
@@ -125,6 +127,7 @@ def test_a_tpu_that_is_not_here_is_planned(tmp_path):
   assert found['flops'] > 0
   assert found['collectives']['all-reduce'] > 0
   assert '| fits ' in done.stdout
+  assert ('are estimates' in done.stdout) == bool(effort)
 
 
 @needs_libtpu

@@ -25,7 +25,7 @@ class Preset(NamedTuple):
   shares: tuple[float, ...]  # minutes of each step on two cores, about
 
 
-_QUICK, _GOOD = (3, 0.5, 3, 1, 8, 0.3, 2, 1, 1, 1), (4, 0.5, 5, 1.5, 38, 0.3, 5, 2, 3, 3)
+_QUICK, _GOOD = (3, 0.5, 3, 1, 8, 0.3, 2, 1, 1, 1), (2, 0.5, 6, 2, 40, 0.2, 3, 1, 3, 4)
 PRESETS = {
   'quick': Preset(128, 'builtin', 600, 150, 'demo', 2_000, (), _QUICK),
   'good': Preset(

@@ -131,6 +131,19 @@ def test_a_tpu_that_is_not_here_is_planned(tmp_path, effort):
 
 
 @needs_libtpu
+def test_fast_reaches_the_compiler():
+  """An environment variable would not: JAX has been imported by then."""
+  code = (
+    'from gmtalker_jax.cli import plan; plan._begin(["v5e:2x2"], fast=True); import jax; '
+    'print(jax.config.jax_exec_time_optimization_effort, jax.config.jax_memory_fitting_effort)'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], cwd=Path(__file__).parents[2], capture_output=True, text=True,
+  )  # fmt: skip
+  assert done.stdout.split() == ['-1.0', '-1.0'], done.stderr
+
+
+@needs_libtpu
 def test_the_memory_of_a_chip_is_what_its_compiler_has():
   """A program that is too large says how much there is."""
   names = {'v5e': 'v5e:2x2', 'v5p': 'v5p:2x2x1', 'v6e': 'v6e:2x2'}

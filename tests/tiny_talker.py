@@ -14,7 +14,7 @@ from gmtalker_jax.models.motion import MotionGenerator
 from gmtalker_jax.models.portrait import PortraitGenerator
 
 ENCODER = 'logmel'
-E, M = 50, 12
+D, E, M = speech.dimension(ENCODER), 50, 12
 
 
 def talker(encoder: str = ENCODER) -> Talker:

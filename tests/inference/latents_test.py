@@ -6,14 +6,11 @@ import pytest
 import tiny_talker
 import toy_records
 
-from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import latent
 from gmtalker_jax.inference import bundling, latents
 from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.io import workdir
-
-WIDTH = speech.dimension(tiny_talker.ENCODER)
 
 
 @pytest.fixture(scope='module')
@@ -23,7 +20,7 @@ def talker():
 
 def record(frames=20, **changes):
   rng = np.random.default_rng(0)
-  speech = rng.normal(size=(2 * frames, WIDTH)).astype(np.float16)
+  speech = rng.normal(size=(2 * frames, tiny_talker.D)).astype(np.float16)
   values = toy_records.record(0)
   return values | {
     'speech': speech,
@@ -53,7 +50,7 @@ def test_it_is_the_posterior_mean_whatever_the_padding(talker):
 @pytest.mark.parametrize('components', [1, 8, 12])
 def test_a_painter_learns_with_any_number_of_components(talker, components):
   module = talker.expression.module.clone(emotions=components)
-  frames, rows, mask = np.zeros((1, 8, 50)), np.zeros((1, 16, WIDTH)), np.ones((1, 8))
+  frames, rows, mask = np.zeros((1, 8, 50)), np.zeros((1, 16, tiny_talker.D)), np.ones((1, 8))
   inputs = (frames, rows, mask, np.zeros(1, np.int32))
   params = jax.jit(module.init)(jax.random.key(0), *inputs)['params']
   generator = talker.expression._replace(module=module, params=params)

@@ -77,10 +77,10 @@ def table(clips: Sequence[Seen]) -> str:
       right = sum(c.named[name] == c.emotion for c in asked)
       cells.append(f'{right} of {len(asked)}')
     lines.append(f'| {subject} | ' + ' | '.join(cells) + ' |')
-  wrong = [
+  said = [
     f'{c.subject} {c.emotion}: ' + ', '.join(f'{n} {e}' for n, e in c.named.items()) for c in clips
   ]
-  return '\n'.join([*lines, '', *wrong]) + '\n'
+  return '\n'.join([*lines, '', *said]) + '\n'
 
 
 def main() -> None:

@@ -5,8 +5,8 @@
     python -m experiments.sync_judge --train runs/seated runs/grid --test runs/seated runs/grid \\
         --out gmtalker_jax/io/sync_judge.npz
 
-It learns from the split 'train' of each folder, so that any folder has the same say, and is asked
-about the split 'test': sound that is early or late by 5 to 15 frames must agree less than the
+It learns from the split 'train' of the folders, as often from each, and is asked about the split
+'test': sound that is early or late by 5 to 15 frames must agree less than the
 clip's own. Without --train the judge that is there is asked. Hours: minutes on one CPU core.
 """
 

@@ -14,7 +14,6 @@ import soundfile
 import tiny_talker
 import torch
 
-from gmtalker_jax import speech
 from gmtalker_jax.cli.main import main
 from gmtalker_jax.data import schema
 from gmtalker_jax.export import exporting, graphs
@@ -177,12 +176,8 @@ def test_an_output_that_holds_something_else_is_left_alone(folder, capsys):
 
 
 @pytest.mark.parametrize('encoder', ['hubert-base', 'causal:logmel+hubert-large'])
-def test_a_talker_that_hears_through_HuBERT_is_refused_with_one_line(
-  tmp_path, capsys, monkeypatch, encoder
-):
-  monkeypatch.setattr(tiny_talker, 'ENCODER', encoder)
-  monkeypatch.setattr(tiny_talker, 'D', speech.dimension(encoder))
-  bundling.save(tiny_talker.talker(), tmp_path / 'talker', PROVENANCE, 'float16')
+def test_a_talker_that_hears_through_HuBERT_is_refused_with_one_line(tmp_path, capsys, encoder):
+  bundling.save(tiny_talker.talker(encoder), tmp_path / 'talker', PROVENANCE, 'float16')
   assert main(['export', '--talker', str(tmp_path / 'talker'), '--out', str(tmp_path / 'to')]) == 2
   error = capsys.readouterr().err
   assert error.count('\n') == 1

@@ -18,6 +18,7 @@ def get_config(variant: str = ''):
   config.data.frames = 100  # a window of 4 s
   config.model.update(
     emotions=8,  # components of the mixture; 1 = a single Gaussian
+    told=False,  # the decoder is told the emotion beside z; with emotions=1: a conditional VAE
     width=256,
     latent_dim=256,
     w_dim=64,

@@ -37,6 +37,7 @@ class ExpressionGenerator(nn.Module):
   speech_dim: Count
   expression_dim: Count = 50
   emotions: Count = 8  # K, the components of the mixture
+  told: bool = False  # the decoder is told the emotion beside z; with one component: a CVAE
   subjects: Count = 1
   width: Count = 256
   latent_dim: Count = 256
@@ -67,6 +68,8 @@ class ExpressionGenerator(nn.Module):
     self.head_w, self.head_z = nn.Dense(2 * self.w_dim), nn.Dense(2 * self.latent_dim)
     self.mog_mapper = MAPPERS[self.mapper](self.emotions, self.latent_dim, self.width)
     self.subject_table = nn.Embed(self.subjects, self.width)
+    if self.told:
+      self.emotion_in = nn.Dense(self.width, use_bias=False)
     self.latent_in = nn.Dense(self.width) if self.latent_dim != self.width else (lambda z: z)
     self.decoder = Decoder(
       self.expression_dim, self.width, self.heads, self.decoder_layers, self.period,
@@ -93,14 +96,26 @@ class ExpressionGenerator(nn.Module):
     """The prior's components p(z | w, e_k): w [B, w_dim] -> [B, K, Z]."""
     return self.mog_mapper(w)
 
-  def embed(self, subject: jax.Array | None, rows: int = 1) -> jax.Array:
-    """s_n of training people [B] -> [B, width]; a negative index, or None, is the mean person."""
-    table = self.subject_table.embedding
-    mean = table.mean(0)[None]
+  def embed(
+    self, subject: jax.Array | None, rows: int = 1, emotion: jax.Array | None = None
+  ) -> jax.Array:
+    """s_n of training people [B] -> [B, width]; a negative index, or None, is the mean person.
+
+    A decoder that is told the emotion [B, N] or [B, T, N] hears of it beside s_n: [B, T, width]
+    then. None is all emotions alike.
+    """
+    mean = self.subject_table.embedding.mean(0)[None]
     if subject is None:
-      return jnp.broadcast_to(mean, (rows, self.width))
-    known = (subject >= 0)[:, None]
-    return jnp.where(known, self.subject_table(jnp.maximum(subject, 0)), mean)
+      found = jnp.broadcast_to(mean, (rows, self.width))
+    else:
+      known = (subject >= 0)[:, None]
+      found = jnp.where(known, self.subject_table(jnp.maximum(subject, 0)), mean)
+    if not self.told:
+      return found
+    if emotion is None:
+      emotion = jnp.full((len(found), len(schema.EMOTIONS)), 1 / len(schema.EMOTIONS))
+    told = self.emotion_in(emotion)
+    return told + (found if told.ndim == 2 else found[:, None])
 
   def decode(
     self,
@@ -113,7 +128,7 @@ class ExpressionGenerator(nn.Module):
   ) -> jax.Array:
     """All frames at once, `frames` [B, T, E] being the ones fed back (frame t sees t-1).
 
-    z [B, Z] or [B, T, Z], subject [B, width] from `embed`; `keep` [B, T] 0 withholds a frame.
+    z [B, Z] or [B, T, Z], subject from `embed`; `keep` [B, T] 0 withholds a frame.
     """
     context = self.context(z, subject, frames.shape[1])
     keep = jnp.ones_like(mask) if keep is None else keep
@@ -121,7 +136,7 @@ class ExpressionGenerator(nn.Module):
 
   def context(self, z: jax.Array, subject: jax.Array, frames: int) -> jax.Array:
     """What the decoder is told at each frame: z [B, Z] or [B, T, Z] -> [B, T, width]."""
-    return per_frame(self.latent_in(z), frames) + subject[:, None]
+    return per_frame(self.latent_in(z), frames) + per_frame(subject, frames)
 
   def rollout(self, speech, z, mask, subject) -> jax.Array:
     """The decoder on its own outputs: speech [B, 2T, D], z [B, Z] or [B, T, Z] -> [B, T, E]."""
@@ -147,7 +162,7 @@ class ExpressionGenerator(nn.Module):
     mask = jnp.ones((batch, frames)) if mask is None else mask
     z = self.sample_latent(emotion, key, temperature, mode)
     z = per_frame(z, frames)
-    return self.rollout(speech, z, mask, self.embed(subject, batch)), z
+    return self.rollout(speech, z, mask, self.embed(subject, batch, emotion)), z
 
   def sample_latent(self, emotion, key, temperature=1.0, mode='interpolation') -> jax.Array:
     """z of emotion weights [B, K] -> [B, Z] or [B, T, K] -> [B, T, Z] (method 2.7).

@@ -204,7 +204,7 @@ def _loss(
   log_r = distributions.log_responsibilities(z, components)
 
   hidden = rng.bernoulli(keys[2], objective.subject_dropout, batch.subject.shape)
-  subject = generator.embed(jnp.where(hidden, -1, batch.subject))
+  subject = generator.embed(jnp.where(hidden, -1, batch.subject), emotion=batch.emotion)
 
   def run(frames, keep):
     return generator.decode(frames, batch.speech, z, batch.mask, subject, keep)
@@ -320,7 +320,7 @@ def _evaluate(generator, batch: ExpressionBatch, key) -> Metrics:
   components = generator.mixture(posterior.w.mean)
   log_r = distributions.log_responsibilities(posterior.z.mean, components)
   labels = generator.simplex(batch.emotion)
-  subject = generator.embed(batch.subject)
+  subject = generator.embed(batch.subject, emotion=batch.emotion)
   z = posterior.z.mean
   forced = generator.decode(batch.expression, batch.speech, z, batch.mask, subject)
   free = generator.rollout(batch.speech, z, batch.mask, subject)

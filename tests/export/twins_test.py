@@ -33,6 +33,7 @@ EXPRESSIONS = [
   {'mapper': 'transformer', 'heads': 4, 'align_window': 1, 'speech_layers': 2},
   {'emotions': 1, 'latent_dim': 16, 'decoder_mode': 'parallel'},
   {'emotions': 11, 'history': 3, 'period': 5},
+  {'emotions': 1, 'told': True},
 ]
 MOTIONS = [
   {},
@@ -105,7 +106,8 @@ def test_expression_is_sampled_alike(options, mode):
   module, params, twin = pair('expression', EXPRESSION | options)
   numbers = np.random.default_rng(2)
   rows = numbers.normal(size=(1, 16, 7)).astype(np.float32)
-  emotion = numbers.dirichlet(np.ones(module.emotions), (1, 8)).astype(np.float32)
+  weights = 8 if module.told else module.emotions
+  emotion = numbers.dirichlet(np.ones(weights), (1, 8)).astype(np.float32)
   subject = np.array([1])
   arguments = rows, emotion, rng.key_for(5, 'a'), 0.8, mode, jnp.asarray(subject)
   ours, z = jax.jit(lambda p: module.apply(p, *arguments, method='sample'))({'params': params})

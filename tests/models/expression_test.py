@@ -67,6 +67,17 @@ def _latent(seed=5, shape=(B, 8)):
   return jax.random.normal(jax.random.key(seed), shape)
 
 
+def test_with_one_component_emotion_is_heard_only_by_a_decoder_that_is_told():
+  b, key = _batch(), jax.random.key(3)
+  happy, sad = (jax.nn.one_hot(jnp.full(B, k), 8) for k in (4, 6))
+  for told in (False, True):
+    run = _model(emotions=1, told=told)
+    made = [run('sample', b.speech, e, key)[0] for e in (happy, sad, (happy + sad) / 2)]
+    assert bool(jnp.allclose(made[0], made[1], atol=1e-6)) is not told
+    changing = jnp.broadcast_to(happy[:, None], (B, T, 8))
+    np.testing.assert_allclose(run('sample', b.speech, changing, key)[0], made[0], atol=1e-5)
+
+
 @pytest.mark.parametrize(
   'changes',
   [{}, {'align_window': 2, 'speech_layers': 1}, {'history': 3}, {'decoder_mode': 'parallel'}],

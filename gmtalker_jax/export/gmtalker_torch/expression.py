@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from . import layers, noise
 from .decoder import Decoder
 
+EMOTIONS = 8  # that have a name
+
 
 class Gaussian(NamedTuple):
   """Diagonal Gaussians; the last axis is the event."""
@@ -80,6 +82,7 @@ class ExpressionGenerator(nn.Module):
     speech_dim: int,
     expression_dim: int = 50,
     emotions: int = 8,
+    told: bool = False,
     subjects: int = 1,
     width: int = 256,
     latent_dim: int = 256,
@@ -104,6 +107,7 @@ class ExpressionGenerator(nn.Module):
     self.head_w, self.head_z = nn.Linear(width, 2 * w_dim), nn.Linear(width, 2 * latent_dim)
     self.mog_mapper = MAPPERS[mapper](emotions, latent_dim, width, w_dim)
     self.subject_table = nn.Embedding(subjects, width)
+    self.emotion_in = nn.Linear(EMOTIONS, width, bias=False) if told else None
     self.latent_in = nn.Linear(latent_dim, width) if latent_dim != width else nn.Identity()
     self.decoder = Decoder(
       expression_dim, speech_dim, width, heads, decoder_layers, period, align_window, history,
@@ -128,16 +132,24 @@ class ExpressionGenerator(nn.Module):
     """The prior's components p(z | w, k): w [B, w_dim] -> [B, K, Z]."""
     return self.mog_mapper(w)
 
-  def embed(self, subject: Tensor) -> Tensor:
-    """Whose manner [B] -> [B, width]; a negative index is the mean person."""
+  def embed(self, subject: Tensor, emotion: Tensor | None = None) -> Tensor:
+    """Whose manner [B] -> [B, width]; a negative index is the mean person.
+
+    With `told` and the emotion [B, T, N]: -> [B, T, width]; None is all emotions alike.
+    """
     known = self.subject_table(subject.clamp(min=0))
-    return torch.where((subject >= 0)[:, None], known, self.subject_table.weight.mean(0)[None])
+    found = torch.where((subject >= 0)[:, None], known, self.subject_table.weight.mean(0)[None])
+    if self.emotion_in is None:
+      return found
+    if emotion is None:
+      return found + self.emotion_in(found.new_full((len(found), EMOTIONS), 1 / EMOTIONS))
+    return found[:, None] + self.emotion_in(emotion)
 
   def context(self, z: Tensor, subject: Tensor, mask: Tensor) -> Tensor:
     """What the decoder is told: z [B, Z] or [B, T, Z], subject from `embed` -> [B, T, width]."""
     told = self.latent_in(z)
     told = told if z.ndim == 3 else told[:, None].expand(-1, mask.shape[1], -1)
-    return told + subject[:, None]
+    return told + (subject if subject.ndim == 3 else subject[:, None])
 
   def sample(
     self,
@@ -152,7 +164,7 @@ class ExpressionGenerator(nn.Module):
     mask = emotion.new_ones(emotion.shape[:2])
     z = self.sample_latent(emotion, key, temperature, mode)
     subject = torch.full((len(z),), -1, device=z.device) if subject is None else subject
-    return self.decoder.rollout(self.context(z, self.embed(subject), mask), speech, mask)
+    return self.decoder.rollout(self.context(z, self.embed(subject, emotion), mask), speech, mask)
 
   def sample_latent(
     self, emotion: Tensor, key: np.ndarray, temperature: float = 1.0, mode: str = 'interpolation'

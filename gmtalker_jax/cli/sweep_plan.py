@@ -142,7 +142,7 @@ def _point(
 
 def _fingerprint(key: str, path: str) -> str:
   """Of the documents of a folder: they hold digests, or the metrics of the weights beside them."""
-  if key in ('init_from', 'TALKER') and builtin.named(path):
+  if key != 'data.records' and builtin.named(path):
     return path  # part of the code
   folder = source.find(path) if key == 'data.records' else Path(path)
   documents = sorted(folder.glob('*.json'))

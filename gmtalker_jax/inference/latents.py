@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from gmtalker_jax.core import trees
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import latent, schema, windows
 from gmtalker_jax.data.latent import Mixtures, Normal
+from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.inference.talker import Generator, generator_of
 from gmtalker_jax.io import workdir as workdirs
 
@@ -26,10 +28,16 @@ class Encoder:
     self._generator, self._speech_encoder = generator, speech_encoder
 
   @classmethod
-  def of_workdir(cls, workdir: str) -> 'Encoder':
-    """Raises InputError where no expression stage was trained."""
-    trained = workdirs.read_inference(workdir)
-    return cls(generator_of('expression', trained, workdir), trained.about.speech_encoder)
+  def of(cls, place: str) -> 'Encoder':
+    """Of a trained expression stage, or of a talker: its directory or 'builtin'.
+
+    Raises InputError where neither is.
+    """
+    if (Path(place) / workdirs.CHECKPOINTS).is_dir():
+      trained = workdirs.read_inference(place)
+      return cls(generator_of('expression', trained, place), trained.about.speech_encoder)
+    talker = talkers.load(place)
+    return cls(talker.expression, talker.speech_encoder)
 
   @property
   def latent_dim(self) -> int:

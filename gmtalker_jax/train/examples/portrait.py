@@ -31,7 +31,7 @@ class Data(settings_lib.Data):
   posterior_share: Share  # of the examples with the clip's own z_gm, see data/latent.py
   subject: str  # the person; '' = the only one with frames
   temperature: Amount  # of z_gm, at most
-  expression_workdir: str  # whose encoder gives z_gm
+  expression_workdir: str  # or a talker: whose encoder gives z_gm
   vgg16: str  # weights of the perceptual loss; '' = those of an installed package
 
 
@@ -139,10 +139,10 @@ def _encoder(settings: Settings) -> latents.Encoder | None:
     return None
   if not settings.data.expression_workdir:
     raise InputError(
-      'got no config.data.expression_workdir, expected the workdir of a trained expression stage; '
+      'got no config.data.expression_workdir, expected a trained expression stage or a talker; '
       "set it, or config.model.zgm_injection='none'"
     )
-  return latents.Encoder.of_workdir(settings.data.expression_workdir)
+  return latents.Encoder.of(settings.data.expression_workdir)
 
 
 def _assets(settings: Settings) -> dict[str, Any]:

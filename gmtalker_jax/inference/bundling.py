@@ -1,5 +1,6 @@
 """From three trained work directories to a talker, and from a talker to a folder that travels."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +11,12 @@ from flax import traverse_util
 from gmtalker_jax import speech
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
+from gmtalker_jax.inference import latents
 from gmtalker_jax.inference.talker import Generator, Painter, Talker, check_latent, generator_of
 from gmtalker_jax.io import bundles, heads, people, workdir
 from gmtalker_jax.stages import STAGES
+
+_logger = logging.getLogger(__name__)
 
 
 def from_workdirs(paths: Mapping[str, str], seed: int = 0) -> tuple[Talker, dict[str, Any]]:
@@ -34,6 +38,7 @@ def from_workdirs(paths: Mapping[str, str], seed: int = 0) -> tuple[Talker, dict
   about = {name: one.about for name, one in trained.items()}
   _check_together(about)
   check_latent(served['expression'], served['portrait'])
+  _check_learnt(served['expression'], about['portrait'])
   talker = Talker(
     expression=served['expression'],
     motion=served['motion'],
@@ -61,12 +66,13 @@ def into(talker: Talker, paths: Mapping[str, str]) -> tuple[Talker, dict[str, An
   Raises:
     InputError: as `from_workdirs`.
   """
-  provenance = {}
+  provenance, before, painter = {}, talker.expression, None
   for stage, path in paths.items():
     trained = workdir.read_inference(path)
     served, about = generator_of(stage, trained, path), trained.about
     provenance[stage] = {'step': trained.step, 'config': trained.config}
     if stage == 'portrait':
+      painter = about
       talker = talker._replace(
         portrait=Painter(served.module, served.params),
         person=trained.person,
@@ -83,6 +89,10 @@ def into(talker: Talker, paths: Mapping[str, str]) -> tuple[Talker, dict[str, An
     else:
       talker = talker._replace(motion=served)
   check_latent(talker.expression, talker.portrait)
+  if painter:
+    _check_learnt(talker.expression, painter)
+  elif 'expression' in paths:
+    _warn_of_other_latents(before, talker)
   return talker, provenance
 
 
@@ -123,6 +133,31 @@ def hyperparameters(module: nn.Module) -> dict[str, Any]:
   """The keyword arguments that make `module` again."""
   names = [name for name in module.__dataclass_fields__ if name not in ('parent', 'name')]
   return {name: getattr(module, name) for name in names}
+
+
+def _check_learnt(expression: Generator, portrait: workdir.About) -> None:
+  """A painter that is given other latents than it has learnt from paints a grid."""
+  if portrait.latents is None:
+    return
+  found = latents.Encoder(expression, portrait.speech_encoder).centres()
+  if not latents.are_alike(np.array(portrait.latents), found):
+    raise InputError(
+      'got a portrait that has learnt from the latents of another expression generator, expected '
+      f'{portrait.config["data"]["expression_workdir"]!r}; take that, or train the portrait with '
+      'config.data.expression_workdir of this one'
+    )
+
+
+def _warn_of_other_latents(before: Generator, talker: Talker) -> None:
+  """No error: what is measured of the face alone (a sweep of expressions) asks no painter."""
+  if talker.portrait.module.zgm_injection == 'none':
+    return
+  both = (latents.Encoder(g, talker.speech_encoder) for g in (before, talker.expression))
+  if not latents.are_alike(*(encoder.centres() for encoder in both)):
+    _logger.warning(
+      'the portrait has not learnt from latents of this expression generator: faces move rightly, '
+      'pictures may be wrong; train a portrait with config.data.expression_workdir of it'
+    )
 
 
 def _check_together(about: Mapping[str, workdir.About]) -> None:

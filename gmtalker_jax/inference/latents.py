@@ -17,6 +17,7 @@ from gmtalker_jax.inference import talker as talkers
 from gmtalker_jax.inference.talker import Generator, generator_of
 from gmtalker_jax.io import workdir as workdirs
 
+_APART = 0.5  # of their size: centres of two trainings differ by more than 1
 _BUCKET = 64  # frames; lengths are rounded up to it: few shapes, few compilations
 
 
@@ -50,6 +51,14 @@ class Encoder:
     tree = {'params': self._generator.params, 'statistics': self._generator.statistics}
     return trees.digest(tree)
 
+  def centres(self) -> np.ndarray:
+    """Where each emotion lies [emotions, Z] in the mean manner (w = 0): tells latents apart."""
+    generator = self._generator
+    w = np.zeros((1, generator.module.w_dim), np.float32)
+    z = generator.module.apply({'params': generator.params}, w, method='mixture')
+    component = np.asarray(generator.module.simplex(np.eye(len(schema.EMOTIONS)))).argmax(-1)
+    return np.asarray(z.mean)[0, component]
+
   def __call__(self, record: Mapping[str, Any]) -> np.ndarray:
     """The mean of `posterior`."""
     return self.posterior(record).mean
@@ -81,6 +90,13 @@ class Encoder:
     component = np.asarray(generator.module.simplex(np.eye(len(schema.EMOTIONS)))).argmax(-1)
     deviation = np.exp(0.5 * np.asarray(z.log_variance))
     return Mixtures(Normal(np.asarray(z.mean)[:, component], deviation[:, component]))
+
+
+def are_alike(known: np.ndarray, found: np.ndarray) -> bool:
+  """Whether `Encoder.centres` of two generators are of one space, rounded or tuned, not anew."""
+  if known.shape != found.shape:
+    return False
+  return float(np.linalg.norm(found - known)) < _APART * float(np.linalg.norm(known))
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import tiny_talker
 
 from gmtalker_jax.cli.main import main
 from gmtalker_jax.core.errors import InputError
-from gmtalker_jax.inference import bundling
+from gmtalker_jax.inference import bundling, latents
 from gmtalker_jax.io import bundles, workdir
 from gmtalker_jax.io.workdir import About
 
@@ -50,3 +50,49 @@ def test_a_talker_remembers_where_the_generators_that_stayed_come_from(monkeypat
   assert main(['bundle', *given]) == 0
   found = bundles.provenance(tmp_path / 'new')
   assert (found['portrait']['step'], found['motion']['step']) == (3, 7)
+
+
+def with_portrait(monkeypatch, learnt):
+  """A talker, and a work directory of its painter that has learnt from these centres [8, Z]."""
+  talker = tiny_talker.talker()
+  model = bundling.hyperparameters(talker.portrait.module)
+  about = About('portrait', model, {'data': {'expression_workdir': 'there'}}, ('A',), (), 'arkit',
+                tiny_talker.ENCODER, 'A', [0.0] * 80, latents=learnt)  # fmt: skip
+  params = jax.tree.map(np.asarray, talker.portrait.params)
+  found = workdir.Inference(7, {'generator': params}, None, about)
+  monkeypatch.setattr(workdir, 'read_inference', lambda path: found)
+  return talker
+
+
+def centres(talker):
+  return latents.Encoder(talker.expression, tiny_talker.ENCODER).centres()
+
+
+@pytest.mark.parametrize('off', [0.0, 0.1])
+def test_a_portrait_that_has_learnt_from_this_expression_is_taken(monkeypatch, off):
+  learnt = (1 + off) * centres(tiny_talker.talker())
+  talker = with_portrait(monkeypatch, learnt.tolist())
+  assert bundling.into(talker, {'portrait': 'run'})[0].subject == 'A'
+
+
+def test_a_portrait_that_has_learnt_from_another_expression_is_refused(monkeypatch):
+  learnt = centres(tiny_talker.talker())[::-1]  # each emotion where another one is
+  talker = with_portrait(monkeypatch, learnt.tolist())
+  with pytest.raises(InputError, match=r"another expression generator, expected 'there'"):
+    bundling.into(talker, {'portrait': 'run'})
+
+
+def test_a_portrait_of_before_that_does_not_say_is_taken(monkeypatch):
+  bundling.into(with_portrait(monkeypatch, None), {'portrait': 'run'})
+
+
+@pytest.mark.parametrize('factor', [1.0, -1.0])
+def test_another_expression_under_a_portrait_is_warned_of(monkeypatch, caplog, factor):
+  talker = tiny_talker.talker()
+  about = About('expression', bundling.hyperparameters(talker.expression.module), {}, ('A', 'B'),
+                (), 'arkit', tiny_talker.ENCODER)  # fmt: skip
+  params = jax.tree.map(lambda x: factor * np.asarray(x), talker.expression.params)
+  found = workdir.Inference(7, {'generator': params}, talker.expression.statistics, about)
+  monkeypatch.setattr(workdir, 'read_inference', lambda path: found)
+  bundling.into(talker, {'expression': 'run'})
+  assert ('has not learnt from latents' in caplog.text) is (factor < 0)

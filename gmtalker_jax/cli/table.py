@@ -5,7 +5,8 @@ examples:
 
 Writes table.md, table.csv, table.tex and table.html (with the curves of training) into the folder,
 and prints the first. A cell is the mean ± the standard deviation (n - 1) over the seeds that are
-done; "seeds 2/3" says that one is missing, and a line below why.
+done; "seeds 2/3" says that one is missing, and a line below why. A second table holds how each row
+differs from the first, compared seed by seed, with the 95 % interval of the mean (Student's t).
 """
 
 from collections.abc import Sequence

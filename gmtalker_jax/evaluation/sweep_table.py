@@ -1,18 +1,20 @@
-"""The table of a sweep: means over seeds, their spread, and the holes."""
+"""The table of a sweep: means over seeds, their spread, how rows differ, and the holes."""
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from gmtalker_jax.evaluation import pages, plots
 from gmtalker_jax.io import files, writers
 
 SEED = 'seed'  # the axis that rows are means over
 HOLE = '–'
+LEVEL = 0.95  # of intervals
 
 
 class Run(NamedTuple):
@@ -53,15 +55,33 @@ class Row(NamedTuple):
     return str(self.done) if self.done == self.planned else f'{self.done}/{self.planned}'
 
 
+class Difference(NamedTuple):
+  """A number of a row less that of the first row, seed by seed."""
+
+  mean: float | None  # None: no seed has both
+  reach: float | None  # half of the 95 % interval of the mean; None for fewer than two seeds
+
+  @property
+  def is_told(self) -> bool:
+    """Whether the interval leaves out 0."""
+    return self.mean is not None and self.reach is not None and abs(self.mean) > self.reach
+
+  def text(self) -> str:
+    """Mean and interval, to be read."""
+    if self.mean is None:
+      return HOLE
+    return f'{self.mean:+.3g}' + ('' if self.reach is None else f' ± {self.reach:.2g}')
+
+
 def write(folder: Path, question: str, read: Sequence[str], runs: Sequence[Run]) -> str:
   """Writes FOLDER/table.{md,csv,tex,html}; returns the first."""
-  rows, missing = table(read, runs), list(holes(runs))
-  text = markdown(question, rows, missing)
+  rows, missing, apart = table(read, runs), list(holes(runs)), differences(read, runs)
+  text = markdown(question, rows, missing, apart)
   files.write_text(folder / 'table.md', text)
   files.write_text(folder / 'table.csv', comma_separated(rows))
   files.write_text(folder / 'table.tex', latex(question, rows, missing))
   page = pages.template('sweep_table.html.jinja').render(
-    question=question, rows=rows, holes=missing, curves=curves(read, runs)
+    question=question, rows=rows, differences=apart, holes=missing, curves=curves(read, runs)
   )
   files.write_text(folder / 'table.html', page)
   return text
@@ -69,9 +89,6 @@ def write(folder: Path, question: str, read: Sequence[str], runs: Sequence[Run])
 
 def table(read: Sequence[str], runs: Sequence[Run]) -> list[Row]:
   """A row for each choice of all axes but the seed, in the order in which they come."""
-  groups: dict[tuple, list[Run]] = {}
-  for run in runs:
-    groups.setdefault(tuple(_without_seed(run).items()), []).append(run)
   return [
     Row(
       dict(choices),
@@ -79,8 +96,29 @@ def table(read: Sequence[str], runs: Sequence[Run]) -> list[Row]:
       sum(bool(run.numbers) for run in group),
       len(group),
     )
-    for choices, group in groups.items()
+    for choices, group in _groups(runs).items()
   ]
+
+
+def differences(read: Sequence[str], runs: Sequence[Run]) -> dict[str, dict[str, Difference]]:
+  """Row, by its choices in a line -> number -> how it differs from the first row.
+
+  Runs of one seed share records, order and first weights where they can, so they are compared in
+  pairs; the interval is Student's t over the pairs. Empty without seeds to pair.
+  """
+  (_, first), *others = _groups(runs).items()
+  if SEED not in runs[0].choices:
+    return {}
+  base = {run.choices[SEED]: run.numbers for run in first}
+  return {
+    _name(dict(choices)): {
+      name: _difference([
+        (run.numbers.get(name), base.get(run.choices[SEED], {}).get(name)) for run in group
+      ])
+      for name in read
+    }
+    for choices, group in others
+  }  # fmt: skip
 
 
 def holes(runs: Sequence[Run]) -> Iterator[str]:
@@ -90,13 +128,25 @@ def holes(runs: Sequence[Run]) -> Iterator[str]:
       yield f'{_name(run.choices)}: {run.reason}'
 
 
-def markdown(question: str, rows: Sequence[Row], missing: Sequence[str]) -> str:
-  """A table for a page of text."""
-  lines = [question, '']
-  for i, line in enumerate(_lines(rows)):
-    lines.append('| ' + ' | '.join(text.replace('|', r'\|') for text in line) + ' |')
-    if i == 0:
-      lines.append('|---' * len(line) + '|')
+def markdown(
+  question: str,
+  rows: Sequence[Row],
+  missing: Sequence[str],
+  apart: Mapping[str, Mapping[str, Difference]],
+) -> str:
+  """Tables for a page of text."""
+  lines = [question, '', *_piped(_lines(rows))]
+  if apart:
+    lines += [
+      '',
+      f'Less the first row, seed by seed: mean ± {LEVEL:.0%} interval, bold where it leaves out 0.',
+      '',
+      *_piped([
+        ['', *rows[0].cells],
+        *([name, *(f'**{d.text()}**' if d.is_told else d.text() for d in row.values())]
+          for name, row in apart.items()),
+      ]),
+    ]  # fmt: skip
   lines += ['', *(f'- missing: {hole}' for hole in missing)] if missing else []
   return '\n'.join(lines) + '\n'
 
@@ -138,6 +188,32 @@ def _cell(values: Sequence[float | None]) -> Cell:
     return Cell(None, None, 0)
   spread = float(known.std(ddof=1)) if len(known) > 1 else None
   return Cell(float(known.mean()), spread, len(known))
+
+
+def _difference(pairs: Sequence[tuple[float | None, float | None]]) -> Difference:
+  known = np.array([a - b for a, b in pairs if a is not None and b is not None], float)
+  if not len(known):
+    return Difference(None, None)
+  if len(known) == 1:
+    return Difference(float(known[0]), None)
+  quantile = stats.t.ppf((1 + LEVEL) / 2, len(known) - 1)
+  reach = quantile * known.std(ddof=1) / np.sqrt(len(known))
+  return Difference(float(known.mean()), float(reach))
+
+
+def _groups(runs: Sequence[Run]) -> dict[tuple, list[Run]]:
+  """Runs that differ in nothing but the seed."""
+  groups: dict[tuple, list[Run]] = {}
+  for run in runs:
+    groups.setdefault(tuple(_without_seed(run).items()), []).append(run)
+  return groups
+
+
+def _piped(lines: Iterable[Sequence[str]]) -> Iterator[str]:
+  for i, line in enumerate(lines):
+    yield '| ' + ' | '.join(text.replace('|', r'\|') for text in line) + ' |'
+    if i == 0:
+      yield '|---' * len(line) + '|'
 
 
 def _lines(rows: Sequence[Row], plus_minus: str = '±', hole: str = HOLE) -> Iterator[list[str]]:

@@ -2,6 +2,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 from gmtalker_jax.evaluation import sweep_table
 from gmtalker_jax.evaluation.sweep_table import Run
@@ -29,6 +30,30 @@ def test_means_spreads_and_counts():
   assert first.cells['test/kl'] == (3.0, None, 1)  # one seed knows it: no spread
   assert (first.seeds, second.seeds, third.seeds) == ('2', '1/2', '0/1')
   assert third.cells['test/rec'] == (None, None, 0)
+
+
+def test_rows_are_compared_with_the_first_seed_by_seed():
+  ours, base = [3.0, 5.5, 7.0], [1.0, 2.0, 4.0]
+  runs = [run('a', i, test_rec=value) for i, value in enumerate(base)]
+  runs += [run('b', i, test_rec=value) for i, value in enumerate(ours)]
+  runs += [run('c', i, test_rec=value + i - 1) for i, value in enumerate(base)]
+  apart = sweep_table.differences(['test/rec'], runs)
+  found = apart['prior=b']['test/rec']
+  paired = stats.ttest_rel(ours, base).confidence_interval(0.95)
+  np.testing.assert_allclose(
+    [found.mean - found.reach, found.mean + found.reach], [paired.low, paired.high]
+  )
+  assert found.is_told
+  assert not apart['prior=c']['test/rec'].is_told
+  assert '| prior=b | **+2.83 ± 1.9** |' in sweep_table.markdown(
+    'Why?', sweep_table.table(['test/rec'], runs), [], apart
+  )
+
+
+def test_one_pair_has_no_interval_and_none_has_no_difference():
+  apart = sweep_table.differences(READ, RUNS)
+  assert apart['prior=one|two']['test/rec'] == (-0.5, None)
+  assert apart['prior=none']['test/rec'] == (None, None)
 
 
 def test_every_form_holds_the_same_numbers_and_marks_the_holes(tmp_path):

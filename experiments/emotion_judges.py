@@ -3,8 +3,10 @@
     python -m experiments.emotion_judges MEAD [MEAD ...] [--also RECORDS]
 
 Clips in MEAD's layout, with or without sound. The two networks on pictures never saw any of them.
-The judge on coefficients learns anew for each person, from the clips of all others (and from the
-training clips of --also): nobody is judged by what it saw of him or her. Hours: ten seconds a clip.
+Judges on coefficients learn anew for each person, from the clips of all others (and from the
+training clips of --also): nobody is judged by what they saw of him or her. 'relative' takes off
+the mean face of the person's neutral clips (of the others', where there is none): the classifier
+of `gmtalker evaluate` sees faces as they are. Hours: ten seconds a clip.
 """
 
 import argparse
@@ -24,6 +26,8 @@ from gmtalker_jax.io.emotion_judges import Judge
 
 SIZE = 256  # pixels of the crop that the judges see
 APART = 5  # frames between those that are judged
+PIXELS = ('fer', 'faceapi')  # they know no contempt
+FLOOR = 0.02  # a weight that hardly moves is not blown up
 
 
 class Seen(NamedTuple):
@@ -55,14 +59,42 @@ def look(clip: sources.ClipSource, tools: ingest.Tools, judges: dict[str, Judge]
   return Seen(clip.subject, clip.emotion, found.record['expression'], named)
 
 
-def left_out(clips: Sequence[Seen], also: Sequence[tuple[np.ndarray, str]]) -> list[str]:
-  """The coefficients' judge on each clip, when it never saw that person."""
+def left_out(clips: Sequence[Seen], also: Sequence[tuple[np.ndarray, str]]) -> list[dict[str, str]]:
+  """What judges on coefficients name each clip, when they never saw that person."""
+  calm = _neutral_faces(clips)
+  relative = [clip.expression - calm[clip.subject] for clip in clips]
   named = []
-  for clip in clips:
-    others = [(c.expression, c.emotion) for c in clips if c.subject != clip.subject] + list(also)
-    judge = EmotionClassifier([e for e, _ in others], [n for _, n in others])
-    named += judge.predict([clip.expression])
+  for i, clip in enumerate(clips):
+    others = [j for j, c in enumerate(clips) if c.subject != clip.subject]
+    emotions = [clips[j].emotion for j in others]
+    seen = [clips[j].expression for j in others] + [expression for expression, _ in also]
+    as_is = EmotionClassifier(seen, emotions + [emotion for _, emotion in also])
+    known = [relative[j] for j in others]
+    named.append(
+      {
+        'coefficients': as_is.predict([clip.expression])[0],
+        'relative': EmotionClassifier(known, emotions).predict([relative[i]])[0],
+        'relative, centroid': nearest_centroid(known, emotions, relative[i]),
+      }
+    )
   return named
+
+
+def nearest_centroid(clips: Sequence[np.ndarray], emotions: Sequence[str], one: np.ndarray) -> str:
+  """The emotion whose mean face is nearest, in standard deviations: the yardstick."""
+  faces = np.stack([clip.mean(0) for clip in clips])
+  scale = faces.std(0) + FLOOR
+  names = sorted(set(emotions))
+  centres = [faces[[e == name for e in emotions]].mean(0) for name in names]
+  return names[int(np.argmin([(((one.mean(0) - c) / scale) ** 2).sum() for c in centres]))]
+
+
+def _neutral_faces(clips: Sequence[Seen]) -> dict[str, np.ndarray]:
+  """Person -> the mean expression [E] when neutral; of everybody, where there is no such clip."""
+  calm = [c for c in clips if c.emotion == 'neutral']
+  everybody = np.mean([c.expression.mean(0) for c in calm], 0)
+  own = {c.subject: [d.expression.mean(0) for d in calm if d.subject == c.subject] for c in clips}
+  return {name: np.mean(faces, 0) if faces else everybody for name, faces in own.items()}
 
 
 def table(clips: Sequence[Seen]) -> str:
@@ -73,7 +105,7 @@ def table(clips: Sequence[Seen]) -> str:
     mine = [c for c in clips if subject in (c.subject, 'all')]
     cells = []
     for name in judges:
-      asked = [c for c in mine if name == 'coefficients' or c.emotion in emotion_judges.CLASSES]
+      asked = [c for c in mine if name not in PIXELS or c.emotion in emotion_judges.CLASSES]
       right = sum(c.named[name] == c.emotion for c in asked)
       cells.append(f'{right} of {len(asked)}')
     lines.append(f'| {subject} | ' + ' | '.join(cells) + ' |')
@@ -91,7 +123,7 @@ def main() -> None:
   parser.add_argument('folders', nargs='+', metavar='MEAD')
   parser.add_argument('--also', metavar='RECORDS', help='labelled records to learn from, too')
   args = parser.parse_args()
-  judges = {'fer': emotion_judges.fer(), 'faceapi': emotion_judges.faceapi()}
+  judges = dict(zip(PIXELS, (emotion_judges.fer(), emotion_judges.faceapi()), strict=True))
   tools = prepare.tools(speech.DEFAULT)
   listed = [clip for folder in args.folders for clip in sources.mead(folder)[0]]
   clips = [look(clip, tools, judges) for clip in tqdm(listed, unit='clip', desc='looking')]
@@ -102,7 +134,7 @@ def main() -> None:
     also = [(r['expression'], r['emotion']) for r in known if r['emotion'] in schema.EMOTIONS]
   named = left_out(clips, also)
   pairs = zip(clips, named, strict=True)
-  clips = [clip._replace(named=clip.named | {'coefficients': n}) for clip, n in pairs]
+  clips = [clip._replace(named=clip.named | more) for clip, more in pairs]
   sys.stdout.write(table(clips))
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from gmtalker_jax.data import schema
 from gmtalker_jax.evaluation.metrics.metric import Metric
+from gmtalker_jax.evaluation.performers import TALKER
+from gmtalker_jax.evaluation.sample import Sample
 from gmtalker_jax.evaluation.study import Record, Study, part
 from gmtalker_jax.inference import speak
 
@@ -51,19 +53,22 @@ def pairwise_distance(samples: list[np.ndarray]) -> float:
   return float(np.mean(distances))
 
 
-def _diversity(channels: slice) -> Callable[[Study], float]:
-  def ratio(study: Study) -> float:
-    generated, truth = motions(study)
-    ours = np.mean([pairwise_distance([m[:, channels] for m in seeds]) for seeds in generated])
-    return float(ours / pairwise_distance([m[:, channels] for m in truth]))
+def _diversity(channels: slice) -> Callable[[Study], dict[str, Sample]]:
+  """Of the talker, for each sound; what people differ by is one number for all of them."""
 
-  return ratio
+  def ratios(study: Study) -> dict[str, Sample]:
+    generated, truth = motions(study)
+    apart = pairwise_distance([m[:, channels] for m in truth])
+    ours = [pairwise_distance([m[:, channels] for m in seeds]) / apart for seeds in generated]
+    return {TALKER: Sample.of([clip for clip, _ in spoken(study)], ours)}
+
+  return ratios
 
 
 def _entry(name: str, channels: slice, definition: str) -> Metric:
   return Metric(
     name=name,
-    compute=_diversity(channels),
+    samples=_diversity(channels),
     unit='ratio',
     better=(0.5, 1.5),
     truth=1.0,
@@ -78,7 +83,7 @@ METRICS = (
     slice(None),
     'mean pairwise distance of the head motions of different seeds for one '
     'sound / the same among true clips; motion in standard deviations of the training data, '
-    'root mean square over channels, mean over frames',
+    'root mean square over channels, mean over frames; the interval is over sounds',
   ),
   *(
     _entry(f'motion_diversity_ratio_{group}', channels, f'motion_diversity_ratio of {group} alone')

@@ -41,7 +41,8 @@ def read(folders: Sequence[str]) -> dict[str, list[Record]]:
     for split in source.read_manifest(source.find(folder))['splits']:
       opened = source.open_records(folder, split)
       for record in (opened[i] for i in range(len(opened))):
-        found.setdefault(record['subject'], []).append(record)
+        unseen = {'frames': [], 'renderings': []}
+        found.setdefault(record['subject'], []).append({**record, **unseen})
   return found
 
 
@@ -56,9 +57,8 @@ def agreement(truth: np.ndarray, made: np.ndarray) -> np.ndarray:
 def tuned(person: str, others: Sequence[Record], out: Path, steps: int) -> Path:
   """A talker that begins as the built-in one and learns from others; made once."""
   at = out / person
-  last = [records[-1] for records in _by_person(others).values()]
   if not (at / 'records').is_dir():
-    build.write_records({'train': list(others), 'test': last}, at, 'folder')
+    build.write_records(_splits(others), at, 'folder')
   commands = [
     Step('tune', (
       'train', '--config=configs/expression.py:builtin', f'--workdir={at / "run"}',
@@ -141,11 +141,15 @@ def _logmel(record: Record) -> np.ndarray:
   return np.asarray(record['speech'])[:, :LOGMEL]
 
 
-def _by_person(records: Sequence[Record]) -> dict[str, list[Record]]:
-  found: dict[str, list[Record]] = {}
-  for record in records:
-    found.setdefault(record['subject'], []).append(record)
-  return found
+def _splits(records: Sequence[Record]) -> dict[str, list[Record]]:
+  """The last clip of each who has several is held out, for the curves of training."""
+  last = {r['subject']: r['id'] for r in records}
+  first = {r['subject']: r['id'] for r in reversed(records)}
+  held = {last[person] for person in last if last[person] != first[person]}
+  return {
+    'train': [r for r in records if r['id'] not in held],
+    'test': [r for r in records if r['id'] in held],
+  }
 
 
 if __name__ == '__main__':

@@ -115,3 +115,13 @@ def test_a_workdir_of_another_version_is_one_line(talker, tmp_path):
     talkers.generator_of('expression', trained, 'runs/x')
   with pytest.raises(InputError, match="stage 'expression', expected a trained motion"):
     talkers.generator_of('motion', trained, 'runs/x')
+
+
+def test_a_talker_is_a_place_to_take_latents_from():
+  found, known = latents.Encoder.of('builtin'), talkers.load('builtin')
+  assert found.digest == latents.Encoder(known.expression, known.speech_encoder).digest
+
+
+def test_a_place_without_latents_is_refused(tmp_path):
+  with pytest.raises(InputError, match='expected'):
+    latents.Encoder.of(str(tmp_path))

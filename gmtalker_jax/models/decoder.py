@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
-from gmtalker_jax.core.arrays import blank
+from gmtalker_jax.core.arrays import blank, group
 from gmtalker_jax.models import layers
 from gmtalker_jax.models.layers import BLOCKED, Attention, FeedForward, KeyValue
 
+BLOCK_FRAMES = 16  # that attend to their speech together
 PARALLEL_FRAMES = 1024  # longer clips are walked frame by frame, which needs little memory
 
 
@@ -68,31 +69,51 @@ class DecoderBlock(nn.Module):
     """x [B, T, W], bias [B, heads, T, T], tokens [B, 2T, W], mask [B, T] -> [B, T, W]."""
     y = self.self_norm(x)
     x = checkpoint_name(x + self.self_attention(y, self.self_attention.memory(y), bias), 'layer')
-    memory = self.cross_attention.memory(tokens)
-    x = x + self.cross_attention(self.cross_norm(x), memory, self._window(mask))
-    x = checkpoint_name(x, 'layer')
+    x = checkpoint_name(x + self._listen(self.cross_norm(x), tokens, mask), 'layer')
     return checkpoint_name(x + self.feed_forward(self.feed_norm(x)), 'block')
 
-  def step(self, x, slot, bias, past: KeyValue, memory: KeyValue, seen: jax.Array):
-    """One frame: x [B, 1, W], `memory` and `seen` [B, rows] of its window. -> (x, past)."""
+  def step(self, x, slot, bias, past: KeyValue, memory: KeyValue, valid: jax.Array):
+    """One frame: x [B, 1, W], `memory` and `valid` [B, rows] of its window. -> (x, past)."""
     y = self.self_norm(x)
     new = self.self_attention.memory(y)
     past = KeyValue(
       *(jax.lax.dynamic_update_slice_in_dim(p, n, slot, 1) for p, n in zip(past, new, strict=True))
     )
     x = x + self.self_attention(y, past, bias)
-    bias = self.row_bias[None, :, None] + jnp.where(seen > 0, 0.0, BLOCKED)[:, None, None]
-    x = x + self.cross_attention(self.cross_norm(x), memory, bias)
+    x = x + self.cross_attention(self.cross_norm(x), memory, self._window(valid, 1))
     return x + self.feed_forward(self.feed_norm(x)), past
 
-  def _window(self, mask: jax.Array) -> jax.Array:
-    frames = mask.shape[1]
-    place = jnp.arange(2 * frames)[None] - 2 * jnp.arange(frames)[:, None] + 2 * self.align_window
-    rows = window_rows(self.align_window)
-    inside = (place >= 0) & (place < rows)
-    own = (place // 2) == self.align_window
-    seen = inside[None] & ((jnp.repeat(mask, 2, axis=1)[:, None] > 0) | own[None])
-    bias = self.row_bias[:, jnp.clip(place, 0, rows - 1)]
+  def _listen(self, x: jax.Array, tokens: jax.Array, mask: jax.Array) -> jax.Array:
+    """Cross-attention of x [B, T, W] to each frame's window of the tokens [B, 2T, W].
+
+    In blocks of frames, each beside the rows that its frames see: all rows of the clip under a mask
+    would cost its length squared.
+    """
+    frames = max(BLOCK_FRAMES, self.align_window) if self.align_window else 1
+    heard = self.cross_attention.memory(tokens), jnp.repeat(mask, 2, axis=1)
+    memory, valid = jax.tree.map(lambda rows: self._blocks(rows, frames), heard)
+    blocks = group(x, frames).reshape(-1, frames, self.width)
+    y = self.cross_attention(blocks, memory, self._window(valid, frames))
+    return y.reshape(len(x), -1, self.width)[:, : x.shape[1]]
+
+  def _blocks(self, rows: jax.Array, frames: int) -> jax.Array:
+    """[B, 2T, ...] -> [B blocks, rows that a block of `frames` frames sees, ...], outside zeros."""
+    own, reach = group(rows, 2 * frames), 2 * self.align_window
+    rest = ((0, 0),) * (own.ndim - 2)
+    before = jnp.pad(own[:, :-1, 2 * frames - reach :], ((0, 0), (1, 0), *rest))
+    after = jnp.pad(own[:, 1:, :reach], ((0, 0), (0, 1), *rest))
+    seen = jnp.concatenate([before, own, after], axis=2)
+    return seen.reshape(-1, *seen.shape[2:])
+
+  def _window(self, valid: jax.Array, frames: int) -> jax.Array:
+    """What each of a block's frames sees: valid [N, rows] -> bias [N, heads, frames, rows]."""
+    place = jnp.arange(valid.shape[1])[None] - 2 * jnp.arange(frames)[:, None]
+    last = window_rows(self.align_window) - 1
+    inside = (place >= 0) & (place <= last)
+    # A frame's own two rows are never blocked, so that a masked frame stays finite.
+    own = place // 2 == self.align_window
+    seen = inside[None] & ((valid[:, None] > 0) | own[None])
+    bias = self.row_bias[:, jnp.clip(place, 0, last)]
     return jnp.where(seen[:, None], bias[None], BLOCKED)
 
 
@@ -207,12 +228,9 @@ class Decoder(nn.Module):
     age = (carry.frame - jnp.arange(slots)) % slots
     age = jnp.where(age <= carry.frame, age, -1)
     bias = layers.causal_bias(age[None], self.heads, self.period)[None]
-    # Its own two rows are never blocked, so that a masked frame stays finite.
-    own = jnp.arange(heard.valid.shape[1]) // 2 == self.align_window
-    seen = jnp.where(own[None], 1.0, heard.valid)
     updated = []
     for block, past, memory in zip(self.blocks, carry.past, heard.memories, strict=True):
-      x, past = block.step(x, carry.frame % slots, bias, past, memory, seen)
+      x, past = block.step(x, carry.frame % slots, bias, past, memory, heard.valid)
       updated.append(past)
     y = self.head(self.norm(x))[:, 0]
     fed = self.frame_in(y).astype(carry.fed.dtype) if self.feedback else carry.fed

@@ -18,6 +18,8 @@ from gmtalker_jax.core import rng
 from gmtalker_jax.core.arrays import blank
 
 BLOCKED = -1e9  # finite: a row with nothing to see stays finite
+# Up to here attention is sums, not products of matrices, of which a CPU takes small ones slowly.
+FEW_ROWS = 2
 DTYPES = ('float32', 'bfloat16')
 
 
@@ -70,9 +72,16 @@ class Attention(nn.Module):
     """x [B, Q, width], bias [1 | B, heads, Q, N] -> [B, Q, width]."""
     query = self._heads(self.query(x)) * (self.width // self.heads) ** -0.5
     full = jnp.float32 if compute(self.dtype) else None
-    scores = jnp.einsum('bqhd,bnhd->bhqn', query, memory.key, preferred_element_type=full)
+    few = memory.key.shape[1] <= FEW_ROWS
+    if few:
+      scores = (query[:, :, None] * memory.key[:, None]).sum(-1, dtype=full).transpose(0, 3, 1, 2)
+    else:
+      scores = jnp.einsum('bqhd,bnhd->bhqn', query, memory.key, preferred_element_type=full)
     weights = jax.nn.softmax(scores + bias, axis=-1).astype(memory.value.dtype)
-    seen = jnp.einsum('bhqn,bnhd->bqhd', weights, memory.value)
+    if few:
+      seen = (weights.transpose(0, 2, 3, 1)[..., None] * memory.value[:, None]).sum(2)
+    else:
+      seen = jnp.einsum('bhqn,bnhd->bqhd', weights, memory.value)
     return self.out(seen.reshape(x.shape))
 
   def _heads(self, x: jax.Array) -> jax.Array:

@@ -60,6 +60,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _measure(stage: str, size: str, args: Any) -> list[dict[str, Any]]:
+  import jax
+
   from gmtalker_jax.cli import bench_cases, bench_clock
 
   rows = []
@@ -67,7 +69,7 @@ def _measure(stage: str, size: str, args: Any) -> list[dict[str, Any]]:
   rounds, least = (2, 0.0) if args.quick else (args.rounds, 0.3)
   for work in bench_cases.cases(stage, size, ways):
     print(f'{size} {stage}: {work.name}, {work.about}', file=sys.stderr)
-    paces, failed = bench_clock.turns(work.ways, rounds, least)
+    paces, failed = bench_clock.turns(work.ways, rounds, least, jax.block_until_ready)
     for way in failed:
       print(f'  {way} does not run here: {failed[way]}', file=sys.stderr)
     for way in work.ways:

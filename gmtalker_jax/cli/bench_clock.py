@@ -1,5 +1,6 @@
 """Who is faster, on a machine that others use too: all take turns, and only ratios are believed."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
@@ -16,23 +17,29 @@ class Pace(NamedTuple):
 
 
 def turns(
-  ways: Mapping[str, Callable[[], object]], rounds: int, least: float
+  ways: Mapping[str, Callable[[], object]],
+  rounds: int,
+  least: float,
+  wait: Callable[[object], object] = lambda made: None,
 ) -> tuple[dict[str, Pace], dict[str, str]]:
   """Times every way once a round, in an order that turns, so that a busy minute hits all alike.
 
   Args:
-    ways: calls that return when the work is done; the first is what the others are compared with.
+    ways: calls that begin the work; the first is what the others are compared with.
     rounds: how many.
-    least: seconds that one timing lasts at least; a call is repeated until then.
+    least: seconds that one timing lasts at least; a call is repeated until then, twice or more.
+    wait: returns when what a call made is there. It is asked once a timing, as a training does that
+      lets its next step begin before it looks at the last one.
 
   Returns:
     (the pace of each way, why a way that raised has none). What the first way raises is raised.
   """
   failed: dict[str, str] = {}
-  for name, call in ways.items():  # compiles, fills caches
+  calls: dict[str, int] = {}
+  for name, call in ways.items():
     try:
-      call()
-      call()
+      _time(call, 2, wait)  # compiles, fills caches
+      calls[name] = max(2, math.ceil(least / _time(call, 1, wait)))
     except Exception as error:  # compilers raise anything
       if name == next(iter(ways)):
         raise
@@ -42,15 +49,15 @@ def turns(
   for turn in range(rounds):
     begin = turn % len(names)
     for name in names[begin:] + names[:begin]:
-      seconds[name].append(_time(ways[name], least))
+      seconds[name].append(_time(ways[name], calls[name], wait))
   return {name: _pace(seconds[name], seconds[names[0]]) for name in names}, failed
 
 
-def _time(call: Callable[[], object], least: float) -> float:
-  begun, calls = time.perf_counter(), 0
-  while not calls or time.perf_counter() - begun < least:
-    call()
-    calls += 1
+def _time(call: Callable[[], object], calls: int, wait: Callable[[object], object]) -> float:
+  begun, made = time.perf_counter(), None
+  for _ in range(calls):
+    made = call()
+  wait(made)
   return (time.perf_counter() - begun) / calls
 
 

@@ -62,7 +62,7 @@ def convolve(x: jax.Array, weight: jax.Array) -> jax.Array:
 
 
 def overlap(x: jax.Array, y: jax.Array) -> jax.Array:
-  """The gradient of the weight: x [B, H, W, I], that of the output y [B, H, W, O] -> [3, 3, I, O]."""
+  """The weight's gradient: x [B, H, W, I], the output's y [B, H, W, O] -> [3, 3, I, O]."""
   inputs, outputs = _sixes(x, 1), _fours(y, 1)
   rows = []
   for b, a in zip(_INPUT, zip(*_OUTPUT, strict=True), strict=True):
@@ -95,7 +95,7 @@ def _sixes(x: jax.Array, axis: int) -> list[jax.Array]:
 
 
 def _grouped(x: jax.Array, axis: int, before: int, groups: int) -> jax.Array:
-  """`groups` of four along an axis, after that many zeros: [..., N, ...] -> [..., groups, 4, ...]."""
+  """Fours along an axis after `before` zeros: [..., N, ...] -> [..., groups, 4, ...]."""
   shape, pad = x.shape, [(0, 0)] * x.ndim
   pad[axis] = before, STEP * groups - shape[axis] - before
   return jnp.pad(x, pad).reshape(*shape[:axis], groups, STEP, *shape[axis + 1 :])

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -70,3 +71,20 @@ def test_options_are_not_abbreviated():
   parser.add_argument('--intensity')
   with pytest.raises(InputError, match='--intensity'):
     parser.read(['--intens', '1'])
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='it is the C library of Linux')
+def test_a_training_has_large_pages_and_is_the_process_that_was_started():
+  """With all that was set for the C library before, and beginning anew once."""
+  code = (
+    'import os, sys; from gmtalker_jax.cli.main import main; sys.argv[1:] = ["train", "--help"];'
+    'print("begun", flush=True)\ntry: main()\n'
+    'finally: print(os.getpid(), os.environ["GLIBC_TUNABLES"])'
+  )
+  env = {**os.environ, 'GLIBC_TUNABLES': 'glibc.malloc.perturb=0'}
+  begun = subprocess.Popen(
+    [sys.executable, '-X', 'utf8', '-c', code], stdout=subprocess.PIPE, text=True, env=env
+  )
+  out = begun.communicate(timeout=60)[0].splitlines()
+  assert out.count('begun') == 2
+  assert out[-1] == f'{begun.pid} glibc.malloc.perturb=0:glibc.malloc.hugetlb=1'

@@ -10,8 +10,13 @@ from gmtalker_jax.core import convolution
 
 CASES = [(1, 1, 3), (2, 0, 3), (1, 0, 1), (2, 1, 4)]  # stride, padding, kernel
 FORMS = {
+  'strided': (convolution.strided, convolution.strided_by_taps),
   'transposed': (convolution.transposed_by_parts, convolution.transposed_by_axes),
-  'overlap': (convolution.overlap_by_turning, convolution.overlap_by_axes),
+  'overlap': (
+    convolution.overlap_by_turning,
+    convolution.overlap_by_axes,
+    convolution.overlap_by_taps,
+  ),
 }
 
 
@@ -46,7 +51,8 @@ def test_every_form_is_its_sum(case):
   at = case[:2]
   by_large, by_weight, by_small = written_out(large, weight, small, *at)
   close = {'rtol': 1e-4, 'atol': 1e-4}
-  np.testing.assert_allclose(convolution.strided(large, weight, *at), by_small, **close)
+  for form in FORMS['strided']:
+    np.testing.assert_allclose(form(large, weight, *at), by_small, **close)
   for form in (convolution.transposed, *FORMS['transposed']):
     np.testing.assert_allclose(form(small, weight, *at), by_large, **close)
   for form in (convolution.overlap, *FORMS['overlap']):
@@ -91,7 +97,7 @@ def test_gradients_equal_autodiff_to_second_order(case, cpu, monkeypatch):
     for a, b in zip(jax.jit(order(strided))(large, weight), expected, strict=True):
       np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
   if cpu:
-    assert used == {'_strided_on_cpu', '_transposed_on_cpu', 'overlap_by_turning'}
+    assert used == {'_strided_on_cpu', '_transposed_on_cpu', '_overlap_on_cpu'}
   else:
     assert used == {'_convolve_strided', 'transposed_by_axes', 'overlap_by_axes'}
 
@@ -135,15 +141,17 @@ def test_upsampling_without_zeros_is_upsampling(kernel, pad):
 
 
 def test_a_cpu_turns_arrays_and_an_accelerator_names_axes():
-  large, _, small = arrays(2, 0, 3)
-
-  def program(platform):
-    traced = jax.jit(lambda x, y: convolution.overlap(x, y, 2, 0)).trace(large, small)
+  def program(platform, stride, pad):
+    large, _, small = arrays(stride, pad, 3)
+    traced = jax.jit(lambda x, y: convolution.overlap(x, y, stride, pad)).trace(large, small)
     return traced.lower(lowering_platforms=(platform,)).as_text()
 
-  assert 'stablehlo.transpose' in program('cpu')
-  assert 'stablehlo.transpose' not in program('cuda')
-  assert program('cuda').count('stablehlo.convolution') == 1
+  assert 'stablehlo.transpose' in program('cpu', 1, 1)
+  assert program('cpu', 2, 0).count('stablehlo.dot_general') == 9
+  assert 'stablehlo.convolution' not in program('cpu', 2, 0)
+  for at in ((1, 1), (2, 0)):
+    assert 'stablehlo.transpose' not in program('cuda', *at)
+    assert program('cuda', *at).count('stablehlo.convolution') == 1
 
 
 def test_gradients_inside_shard_map_are_those_of_each_part():

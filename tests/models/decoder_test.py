@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gmtalker_jax.models import decoder
 from gmtalker_jax.models.decoder import Decoder, window_rows
 
 B, T, D, E, W = 2, 9, 3, 4, 8
@@ -55,9 +56,11 @@ def _live(module, variables, context, speech, mask, slots=T):
     {'align_window': 2, 'speech_layers': 2},
     {'align_window': 1, 'speech_layers': 1, 'history': 3},
     {'align_window': 2, 'feedback': False},
+    {'align_window': 5},
   ],
 )
-def test_a_live_session_equals_the_rollout_and_the_decoder_fed_with_it(settings):
+def test_a_live_session_equals_the_rollout_and_the_decoder_fed_with_it(settings, monkeypatch):
+  monkeypatch.setattr(decoder, 'BLOCK_FRAMES', 4)  # three blocks, or two of five
   module, variables, context, speech, mask = _decoder(**settings)
   live = _live(module, variables, context, speech, mask)
   free = jax.jit(lambda: module.apply(variables, context, speech, mask, method='rollout'))()

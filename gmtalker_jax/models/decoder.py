@@ -90,11 +90,13 @@ class DecoderBlock(nn.Module):
     would cost its length squared.
     """
     frames = max(BLOCK_FRAMES, self.align_window) if self.align_window else 1
-    heard = self.cross_attention.memory(tokens), jnp.repeat(mask, 2, axis=1)
+    attention = self.cross_attention
+    heard = attention.memory(tokens), jnp.repeat(mask, 2, axis=1)
     memory, valid = jax.tree.map(lambda rows: self._blocks(rows, frames), heard)
-    blocks = group(x, frames).reshape(-1, frames, self.width)
-    y = self.cross_attention(blocks, memory, self._window(valid, frames))
-    return y.reshape(len(x), -1, self.width)[:, : x.shape[1]]
+    query = group(attention.ask(x), frames)
+    query = query.reshape(-1, *query.shape[2:])
+    seen = attention.look(query, memory, self._window(valid, frames))
+    return attention.out(seen.reshape(len(x), -1, self.width)[:, : x.shape[1]])
 
   def _blocks(self, rows: jax.Array, frames: int) -> jax.Array:
     """[B, 2T, ...] -> [B blocks, rows that a block of `frames` frames sees, ...], outside zeros."""

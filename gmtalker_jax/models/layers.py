@@ -70,7 +70,14 @@ class Attention(nn.Module):
 
   def __call__(self, x: jax.Array, memory: KeyValue, bias: jax.Array) -> jax.Array:
     """x [B, Q, width], bias [1 | B, heads, Q, N] -> [B, Q, width]."""
-    query = self._heads(self.query(x)) * (self.width // self.heads) ** -0.5
+    return self.out(self.look(self.ask(x), memory, bias))
+
+  def ask(self, x: jax.Array) -> jax.Array:
+    """The queries of x [B, Q, width]: [B, Q, heads, width / heads]."""
+    return self._heads(self.query(x)) * (self.width // self.heads) ** -0.5
+
+  def look(self, query: jax.Array, memory: KeyValue, bias: jax.Array) -> jax.Array:
+    """What queries [B, Q, heads, width / heads] see, for `out`: [B, Q, width]."""
     full = jnp.float32 if compute(self.dtype) else None
     few = memory.key.shape[1] <= FEW_ROWS
     if few:
@@ -82,7 +89,7 @@ class Attention(nn.Module):
       seen = (weights.transpose(0, 2, 3, 1)[..., None] * memory.value[:, None]).sum(2)
     else:
       seen = jnp.einsum('bhqn,bnhd->bqhd', weights, memory.value)
-    return self.out(seen.reshape(x.shape))
+    return seen.reshape(*seen.shape[:2], self.width)
 
   def _heads(self, x: jax.Array) -> jax.Array:
     return x.reshape(*x.shape[:-1], self.heads, -1)

@@ -33,7 +33,7 @@ COMMANDS = {
   'bench': 'our training and sampling beside PyTorch, as ratios',
   'doctor': 'check this machine and this installation',
 }
-_LINUX, _PAGES = sys.platform == 'linux', 'glibc.malloc.hugetlb'
+_LIBC, _PAGES = 'CS_GNU_LIBC_VERSION', 'glibc.malloc.hugetlb'
 TRAINING = 'demo', 'person', 'train', 'sweep', 'bench'
 EXAMPLES = """\
 examples:
@@ -112,9 +112,11 @@ def _with_large_pages() -> None:
   XLA on a CPU takes a step's memory from the system and gives it back, each step: in pages of 4 kB
   that costs a painter's training an eighth of its time. glibc asks once, when a process begins.
   """
-  name, version = (os.confstr('CS_GNU_LIBC_VERSION') or '? 0').split() if _LINUX else ('?', '0')
+  if _LIBC not in getattr(os, 'confstr_names', {}):
+    return
+  version = (os.confstr(_LIBC) or 'glibc 0').split()[-1]
   given = os.environ.get('GLIBC_TUNABLES', '')
-  if name != 'glibc' or tuple(map(int, version.split('.'))) < (2, 35) or _PAGES in given:
+  if tuple(map(int, version.split('.'))) < (2, 35) or _PAGES in given:
     return
   pages = f'{_PAGES}=1'
   os.environ['GLIBC_TUNABLES'] = f'{given}:{pages}' if given else pages

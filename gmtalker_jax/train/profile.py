@@ -24,7 +24,10 @@ class Profile(contextlib.AbstractContextManager):
   def before(self, step: int) -> None:
     """Tells that `step` is about to begin."""
     if self._first <= step < self._end and not self._tracing:
-      jax.profiler.start_trace(self._directory)
+      options = jax.profiler.ProfileOptions()
+      # Tracing Python's calls can kill a process whose threads come and go (seen once in JAX 0.10).
+      options.python_tracer_level = 0
+      jax.profiler.start_trace(self._directory, profiler_options=options)
       self._tracing = True
 
   def after(self, step: int, results: Any) -> None:

@@ -81,7 +81,8 @@ class Attention(nn.Module):
     full = jnp.float32 if compute(self.dtype) else None
     few = memory.key.shape[1] <= FEW_ROWS
     if few:
-      scores = (query[:, :, None] * memory.key[:, None]).sum(-1, dtype=full).transpose(0, 3, 1, 2)
+      query = query.astype(full or query.dtype)  # else each product would be rounded to bfloat16
+      scores = (query[:, :, None] * memory.key[:, None]).sum(-1).transpose(0, 3, 1, 2)
     else:
       scores = jnp.einsum('bqhd,bnhd->bhqn', query, memory.key, preferred_element_type=full)
     weights = jax.nn.softmax(scores + bias, axis=-1).astype(memory.value.dtype)

@@ -7,6 +7,7 @@ No part knows an absolute time: positions are periodic and distances enter as bi
 trained on windows of a few seconds works on clips of any length.
 """
 
+import functools
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -79,21 +80,30 @@ class Attention(nn.Module):
   def look(self, query: jax.Array, memory: KeyValue, bias: jax.Array) -> jax.Array:
     """What queries [B, Q, heads, width / heads] see, for `out`: [B, Q, width]."""
     full = jnp.float32 if compute(self.dtype) else None
-    few = memory.key.shape[1] <= FEW_ROWS
-    if few:
-      query = query.astype(full or query.dtype)  # else each product would be rounded to bfloat16
-      scores = (query[:, :, None] * memory.key[:, None]).sum(-1).transpose(0, 3, 1, 2)
+    if memory.key.shape[1] <= FEW_ROWS:
+      # In float32, else each product would be rounded to bfloat16.
+      seen = _few(query.astype(full or query.dtype), memory, bias).astype(memory.value.dtype)
     else:
       scores = jnp.einsum('bqhd,bnhd->bhqn', query, memory.key, preferred_element_type=full)
-    weights = jax.nn.softmax(scores + bias, axis=-1).astype(memory.value.dtype)
-    if few:
-      seen = (weights.transpose(0, 2, 3, 1)[..., None] * memory.value[:, None]).sum(2)
-    else:
+      weights = jax.nn.softmax(scores + bias, axis=-1).astype(memory.value.dtype)
       seen = jnp.einsum('bhqn,bnhd->bqhd', weights, memory.value)
     return seen.reshape(*seen.shape[:2], self.width)
 
   def _heads(self, x: jax.Array) -> jax.Array:
     return x.reshape(*x.shape[:-1], self.heads, -1)
+
+
+def _few(query: jax.Array, memory: KeyValue, bias: jax.Array) -> jax.Array:
+  """Attention row by row: query [B, Q, heads, D], bias [1 | B, heads, Q, N] -> as the query."""
+  rows = range(memory.key.shape[1])
+  keys, values = ([a[:, None, n] for n in rows] for a in memory)
+  places = bias.transpose(0, 2, 1, 3)
+  scores = [(query * key).sum(-1) + places[..., n] for n, key in enumerate(keys)]
+  top = jax.lax.stop_gradient(functools.reduce(jnp.maximum, scores))
+  weights = [jnp.exp(score - top) for score in scores]
+  total = sum(weights[1:], weights[0])
+  parts = [(w / total)[..., None] * value for w, value in zip(weights, values, strict=True)]
+  return sum(parts[1:], parts[0])
 
 
 class FeedForward(nn.Module):

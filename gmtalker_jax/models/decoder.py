@@ -14,7 +14,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from gmtalker_jax.core.arrays import blank, group
 from gmtalker_jax.models import layers
-from gmtalker_jax.models.layers import BLOCKED, Attention, FeedForward, KeyValue
+from gmtalker_jax.models.layers import BLOCKED, Attention, Dense, FeedForward, KeyValue
 
 BLOCK_FRAMES = 16  # that attend to their speech together
 PARALLEL_FRAMES = 1024  # longer clips are walked frame by frame, which needs little memory
@@ -140,7 +140,7 @@ class Decoder(nn.Module):
 
   def setup(self):
     """Creates the parts."""
-    self.frame_in = nn.Dense(self.width, dtype=layers.compute(self.dtype))
+    self.frame_in = Dense(self.width, dtype=layers.compute(self.dtype))
     self.speech = layers.SpeechTokens(self.width, self.speech_layers, self.dtype)
     self.drop = layers.Dropout(self.dropout)
     self.blocks = [
@@ -148,7 +148,7 @@ class Decoder(nn.Module):
       for _ in range(self.layers)
     ]
     self.norm = nn.LayerNorm()
-    self.head = nn.Dense(self.frame_dim, kernel_init=nn.initializers.zeros)
+    self.head = Dense(self.frame_dim, kernel_init=nn.initializers.zeros)
 
   def __call__(
     self, frames: jax.Array, keep: jax.Array, context: jax.Array, speech: jax.Array, mask: jax.Array

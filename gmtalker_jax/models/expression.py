@@ -14,6 +14,7 @@ from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.data import schema
 from gmtalker_jax.models import layers
 from gmtalker_jax.models.decoder import Decoder
+from gmtalker_jax.models.layers import Dense
 from gmtalker_jax.models.mapper import MLPMapper, TransformerMapper
 
 MAPPERS = {'mlp': MLPMapper, 'transformer': TransformerMapper}
@@ -65,12 +66,12 @@ class ExpressionGenerator(nn.Module):
       self.dtype,
     )  # fmt: skip
     self.pool_w, self.pool_z = (layers.AttentionPooling(self.width) for _ in range(2))
-    self.head_w, self.head_z = nn.Dense(2 * self.w_dim), nn.Dense(2 * self.latent_dim)
+    self.head_w, self.head_z = Dense(2 * self.w_dim), Dense(2 * self.latent_dim)
     self.mog_mapper = MAPPERS[self.mapper](self.emotions, self.latent_dim, self.width)
     self.subject_table = nn.Embed(self.subjects, self.width)
     if self.told:
-      self.emotion_in = nn.Dense(self.width, use_bias=False)
-    self.latent_in = nn.Dense(self.width) if self.latent_dim != self.width else (lambda z: z)
+      self.emotion_in = Dense(self.width, use_bias=False)
+    self.latent_in = Dense(self.width) if self.latent_dim != self.width else (lambda z: z)
     self.decoder = Decoder(
       self.expression_dim, self.width, self.heads, self.decoder_layers, self.period,
       self.align_window, self.history, self.speech_layers,

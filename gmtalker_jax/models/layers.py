@@ -15,13 +15,14 @@ import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
-from gmtalker_jax.core import rng
+from gmtalker_jax.core import products, rng
 from gmtalker_jax.core.arrays import blank
 
 BLOCKED = -1e9  # finite: a row with nothing to see stays finite
 # Up to here attention is sums, not products of matrices, of which a CPU takes small ones slowly.
 FEW_ROWS = 2
 DTYPES = ('float32', 'bfloat16')
+Dense = functools.partial(nn.Dense, dot_general=products.dot_general)
 
 
 def compute(dtype: str) -> jax.typing.DTypeLike | None:
@@ -60,9 +61,9 @@ class Attention(nn.Module):
   def setup(self):
     """Creates the parts."""
     dtype = compute(self.dtype)
-    self.query = nn.Dense(self.width, dtype=dtype)
-    self.key_value = nn.Dense(2 * self.width, dtype=dtype)
-    self.out = nn.Dense(self.width, dtype=dtype)
+    self.query = Dense(self.width, dtype=dtype)
+    self.key_value = Dense(2 * self.width, dtype=dtype)
+    self.out = Dense(self.width, dtype=dtype)
 
   def memory(self, x: jax.Array) -> KeyValue:
     """Keys and values of x [B, N, width]."""
@@ -116,8 +117,8 @@ class FeedForward(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """[..., width] -> [..., width]."""
     dtype = compute(self.dtype)
-    x = nn.gelu(nn.Dense(4 * self.width, dtype=dtype, name='expand')(x))
-    return nn.Dense(self.width, dtype=dtype, name='contract')(x)
+    x = nn.gelu(Dense(4 * self.width, dtype=dtype, name='expand')(x))
+    return Dense(self.width, dtype=dtype, name='contract')(x)
 
 
 class EncoderBlock(nn.Module):
@@ -175,8 +176,8 @@ class FrameTokens(nn.Module):
     """frames [B, T, E], speech [B, 2T, D], mask [B, T] -> [B, T, width]."""
     pairs = speech.reshape(*frames.shape[:2], -1)
     dtype = compute(self.dtype)
-    x = nn.Dense(self.width, dtype=dtype, name='frames')(blank(frames, mask))
-    return x + nn.Dense(self.width, dtype=dtype, name='speech')(blank(pairs, mask))
+    x = Dense(self.width, dtype=dtype, name='frames')(blank(frames, mask))
+    return x + Dense(self.width, dtype=dtype, name='speech')(blank(pairs, mask))
 
 
 class SpeechTokens(nn.Module):
@@ -193,12 +194,12 @@ class SpeechTokens(nn.Module):
   def __call__(self, speech: jax.Array, valid: jax.Array) -> jax.Array:
     """speech [B, N, D], valid [B, N] -> [B, N, width]."""
     dtype = compute(self.dtype)
-    x = nn.Dense(self.width, dtype=dtype, name='project')(blank(speech, valid))
+    x = Dense(self.width, dtype=dtype, name='project')(blank(speech, valid))
     for i in range(self.layers):
       y = nn.LayerNorm(name=f'norms_{i}')(x)
       y = jnp.pad(blank(y, valid), ((0, 0), (1, 1), (0, 0)))
       taps = jnp.concatenate([y[:, :-2], y[:, 1:-1], y[:, 2:]], axis=-1)
-      x = x + nn.gelu(nn.Dense(self.width, dtype=dtype, name=f'taps_{i}')(taps))
+      x = x + nn.gelu(Dense(self.width, dtype=dtype, name=f'taps_{i}')(taps))
     return x
 
 
@@ -210,8 +211,8 @@ class AttentionPooling(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
     """x [B, T, width], mask [B, T] -> [B, width]."""
-    hidden = jnp.tanh(nn.Dense(self.width, name='hidden')(x))
-    scores = nn.Dense(1, name='score')(hidden)[..., 0]
+    hidden = jnp.tanh(Dense(self.width, name='hidden')(x))
+    scores = Dense(1, name='score')(hidden)[..., 0]
     weights = jax.nn.softmax(jnp.where(mask > 0, scores, BLOCKED), axis=-1)
     return jnp.einsum('bt,btw->bw', weights, blank(x, mask))
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gmtalker_jax.core.bounds import Count
+from gmtalker_jax.models.layers import Dense
 
 WINDOW = 5  # video frames that are compared; twice as many rows of speech
 
@@ -22,8 +23,8 @@ class LipSync(nn.Module):
     """Creates the two networks and the scale of their agreement."""
     self.lip_window = nn.Conv(self.width, (WINDOW,), padding='VALID')
     self.sound_window = nn.Conv(self.width, (2 * WINDOW,), 2, padding='VALID')
-    self.lip_hidden, self.lip_out = nn.Dense(self.width), nn.Dense(self.width)
-    self.sound_hidden, self.sound_out = nn.Dense(self.width), nn.Dense(self.width)
+    self.lip_hidden, self.lip_out = Dense(self.width), Dense(self.width)
+    self.sound_hidden, self.sound_out = Dense(self.width), Dense(self.width)
     self.scale = self.param('scale', nn.initializers.constant(2.3), ())  # e^2.3 = 10
     self.bias = self.param('bias', nn.initializers.zeros, ())
 

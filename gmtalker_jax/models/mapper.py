@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from gmtalker_jax.core.distributions import Gaussian
-from gmtalker_jax.models.layers import EncoderBlock
+from gmtalker_jax.models.layers import Dense, EncoderBlock
 
 
 class MLPMapper(nn.Module):
@@ -18,8 +18,8 @@ class MLPMapper(nn.Module):
   @nn.compact
   def __call__(self, w: jax.Array) -> Gaussian:
     """w [B, w_dim] -> means and log-variances [B, K, Z]."""
-    x = nn.gelu(nn.Dense(self.width, name='hidden_0')(w))
-    x = nn.gelu(nn.Dense(self.width, name='hidden_1')(x))
+    x = nn.gelu(Dense(self.width, name='hidden_0')(w))
+    x = nn.gelu(Dense(self.width, name='hidden_1')(x))
     shape = (self.components, self.latent_dim)
     mean = nn.DenseGeneral(shape, bias_init=_spread, name='mean')(x)
     return Gaussian(mean, _log_variance(nn.DenseGeneral(shape, name='log_variance')(x)))
@@ -37,7 +37,7 @@ class TransformerMapper(nn.Module):
   @nn.compact
   def __call__(self, w: jax.Array) -> Gaussian:
     """w [B, w_dim] -> means and log-variances [B, K, Z]."""
-    token = nn.Dense(self.width, name='token')(w)[:, None]
+    token = Dense(self.width, name='token')(w)[:, None]
     queries = self.param('queries', nn.initializers.normal(1.0), (self.components, self.width))
     x = jnp.broadcast_to(queries[None], (w.shape[0], *queries.shape))
     free = jnp.zeros((1, self.heads, self.components, self.components + 1))
@@ -46,8 +46,8 @@ class TransformerMapper(nn.Module):
     x = nn.LayerNorm(name='norm')(x)
     # One bias per component, spread as in the MLP, so that the components start apart.
     bias = self.param('bias', _spread, (self.components, self.latent_dim))
-    mean = nn.Dense(self.latent_dim, use_bias=False, name='mean')(x) + bias[None]
-    return Gaussian(mean, _log_variance(nn.Dense(self.latent_dim, name='log_variance')(x)))
+    mean = Dense(self.latent_dim, use_bias=False, name='mean')(x) + bias[None]
+    return Gaussian(mean, _log_variance(Dense(self.latent_dim, name='log_variance')(x)))
 
 
 _spread = nn.initializers.truncated_normal(1.0)

@@ -14,6 +14,7 @@ from gmtalker_jax.core.distributions import Gaussian
 from gmtalker_jax.core.errors import InputError, check_choice
 from gmtalker_jax.models import layers
 from gmtalker_jax.models.decoder import Decoder
+from gmtalker_jax.models.layers import Dense
 
 OBJECTIVES = ('prior', 'posterior')
 LAYOUTS = ('sequence', 'vector', 'none')
@@ -35,11 +36,11 @@ class Conditioner(nn.Module):
   @nn.compact
   def __call__(self, unchanged: jax.Array, speech: jax.Array | None, mask: jax.Array):
     """unchanged [B, L, C2], speech [B, L, W] or None, mask [B, L] -> two of [B, L, channels]."""
-    x = nn.Dense(self.width, name='unchanged_in')(blank(unchanged, mask))
+    x = Dense(self.width, name='unchanged_in')(blank(unchanged, mask))
     if speech is not None:
-      x = x + nn.Dense(self.width, name='speech_in')(speech)
+      x = x + Dense(self.width, name='speech_in')(speech)
     encoder = layers.Encoder(self.width, self.heads, self.layers, self.period, name='encoder')
-    head = nn.Dense(2 * self.channels, kernel_init=nn.initializers.zeros, name='head')
+    head = Dense(2 * self.channels, kernel_init=nn.initializers.zeros, name='head')
     out = head(encoder(x, mask))
     log_scale, shift = jnp.split(out, 2, axis=-1)
     return 2.0 * jnp.tanh(log_scale / 2.0), shift
@@ -87,13 +88,13 @@ class MotionGenerator(nn.Module):
       self.dtype,
     )  # fmt: skip
     self.pool = layers.AttentionPooling(self.width) if self.latent_layout == 'vector' else None
-    self.posterior_head = nn.Dense(2 * self.latent_dim)
+    self.posterior_head = Dense(2 * self.latent_dim)
     half = self.latent_dim // 2
     self.conditioners = [
       Conditioner(half, self.flow_width, self.heads, self.flow_layers, self.period)
       for _ in range(0 if self.latent_layout == 'none' else self.flow_steps)
     ]
-    self.latent_in = nn.Dense(self.width)
+    self.latent_in = Dense(self.width)
     self.decoder = Decoder(
       self.motion_dim, self.width, self.heads, self.decoder_layers, self.period,
       self.align_window, self.history, self.speech_layers,

@@ -56,7 +56,7 @@ def test_flow_goes_there_and_back_with_the_jacobians_determinant():
   def flat(x):
     return run('push', z.at[0].set(x.reshape(3, 4)), b.speech, b.mask)[0][0].reshape(-1)
 
-  jacobian = jax.jacfwd(flat)(z[0].reshape(-1))
+  jacobian = jax.jacrev(flat)(z[0].reshape(-1))
   np.testing.assert_allclose(forward[0], jnp.linalg.slogdet(jacobian)[1], atol=1e-4)
 
 

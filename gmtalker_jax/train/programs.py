@@ -4,6 +4,7 @@ They know the mesh and the seed; nothing here knows time, disk or a signal.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -131,9 +132,13 @@ def _unless_broken(before: State, after: State, metrics: Metrics) -> tuple[State
   seen = jax.tree.leaves((after.stats, [m.total for m in metrics.values()]))
   floats = [x for x in seen if jnp.issubdtype(x.dtype, jnp.inexact)]
   fine = jnp.stack([jnp.isfinite(x).all() for x in floats]).all()
-  # A choice for each array, not a branch: it becomes part of its update, where a branch copies the
-  # whole state (a tenth of the full painter's step on a CPU).
-  kept = jax.tree.map(lambda new, old: jnp.where(fine, new, old), after, before)
+  # On a CPU a choice for each array, which becomes part of its update: a branch copies the whole
+  # state (a tenth of the full painter's step). On a TPU the choice is what costs.
+  kept = jax.lax.platform_dependent(
+    fine, after, before,
+    cpu=lambda fine, *both: jax.tree.map(functools.partial(jnp.where, fine), *both),
+    default=lambda fine, *both: jax.lax.cond(fine, lambda: both[0], lambda: both[1]),
+  )  # fmt: skip
   applied = Mean(fine.astype(jnp.float32), jnp.float32(1))
   return dataclasses.replace(kept, step=after.step), {**metrics, APPLIED: applied}
 

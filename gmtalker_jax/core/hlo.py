@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 KINDS = ('all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all', 'collective-permute')
 _BITS = {'pred': 8, 's4': 4, 'u4': 4, 'bf16': 16, 'f8e4m3fn': 8, 'f8e5m2': 8}
-_CALL = re.compile(rf'= (.+?) ({"|".join(KINDS)})(-start)?\((.*)$', re.MULTILINE)
+_CALL = re.compile(rf'= (.+?) ({"|".join(KINDS)})(-start)?\((.*)$')
+_COMPUTATION = re.compile(r'(?:ENTRY )?%?([\w.-]+) \(.*\{$')
+_CHAIN = re.compile(r'\bchannel_id=\d+.*\bchain_id="\d+"')
 _ARRAY = re.compile(r'\b([a-z]+\d*[a-z0-9]*)\[([\d,]*)\]')
 _IOTA_GROUPS = re.compile(r'replica_groups=\[(\d+),(\d+)\]')
 _LISTED_GROUPS = re.compile(r'replica_groups=\{\{([\d,]*)\}')
@@ -37,6 +39,9 @@ class Collective(NamedTuple):
 def collectives(text: str, devices: int) -> list[Collective]:
   """Every collective of a compiled module, each once: a loop's body is not multiplied.
 
+  A TPU's compiler writes an all-gather that goes on beside other work into each fusion that it goes
+  on beside, and a reduce-scatter as a computation of that name that reduces all and keeps a share.
+
   Args:
     text: `compiled.as_text()`.
     devices: how many the program runs on.
@@ -50,13 +55,25 @@ def loops(text: str) -> int:
 
 
 def _each(text: str, devices: int) -> Iterator[Collective]:
-  for shapes, kind, started, rest in _CALL.findall(text):
-    sizes = [
-      _bytes(dtype, shape) for dtype, shape in _ARRAY.findall(re.sub(r'\{[^}]*\}', '', shapes))
-    ]
-    # A started gather or permute names its operand too: the result is the larger.
-    one = started and kind in ('all-gather', 'collective-permute')
-    yield Collective(kind, max(sizes) if one else sum(sizes), _group(rest, devices))
+  within, chains = '', set()
+  for line in text.splitlines():
+    if opened := _COMPUTATION.match(line):
+      within = opened[1]
+    elif call := _CALL.search(line):
+      shapes, kind, started, rest = call.groups()
+      if chain := _CHAIN.search(rest):
+        if chain[0] in chains:
+          continue
+        chains.add(chain[0])
+      sizes = [
+        _bytes(dtype, shape) for dtype, shape in _ARRAY.findall(re.sub(r'\{[^}]*\}', '', shapes))
+      ]
+      # A started gather or permute names its operand too: the result is the larger.
+      one = started and kind in ('all-gather', 'collective-permute')
+      size, group = max(sizes) if one else sum(sizes), _group(rest, devices)
+      if within.startswith('all-reduce-scatter'):
+        kind, size = 'reduce-scatter', size // group
+      yield Collective(kind, size, group)
 
 
 def _group(attributes: str, devices: int) -> int:

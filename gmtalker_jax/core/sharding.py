@@ -105,6 +105,15 @@ def _cut(shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:
   return NamedSharding(mesh, P(*spec))
 
 
+def gather(tree: Any, mesh: Mesh) -> Any:
+  """Inside a compiled function: a cut state's arrays, whole on every device while they are used.
+
+  Without it XLA carries the cut of a weight on into what it is multiplied with (a few heads of
+  attention on each device) and sends activations back and forth.
+  """
+  return jax.lax.with_sharding_constraint(tree, replicated(mesh))
+
+
 def place_batch(batch: Any, mesh: Mesh) -> Any:
   """Puts this process's share of a batch, its rows in the order of its devices, on them.
 

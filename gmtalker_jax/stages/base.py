@@ -54,7 +54,7 @@ class Stage(NamedTuple):
   name: str
   serves: tuple[str, ...]  # networks that inference loads
   init: Callable[..., State]  # (key, batch) -> State
-  step: Callable[..., tuple[State, Metrics]]  # (state, batch, key) -> (State, Metrics)
+  step: Callable[..., tuple[State, Metrics]]  # (state, batch, key, gather=) -> (State, Metrics)
   evaluate: Callable[..., Metrics]  # (params, batch, key) -> Metrics
 
 
@@ -166,19 +166,24 @@ def make_step(
 ) -> Callable[..., tuple[State, Metrics]]:
   """Builds `step(state, batch, key)`. Each phase gets a key of its own; the key is consumed.
 
+  `step(..., gather=)` is told how parameters that are cut up over devices become whole: what a
+  phase reads is gathered, what its optimizer works on stays cut.
+
   With `memory.accumulate` > 1 a gradient is the mean of those of so many parts of the batch: the
   same numbers where the loss is a mean over examples, of the same weight in each part.
   """
 
-  def run(phase: Phase, params, opt_state, stats, batch, key, step):
+  def run(phase: Phase, gather, params, opt_state, stats, batch, key, step):
+    read = gather(params)
+
     def loss(own, rows):
-      value, (metrics, changed) = phase.loss({**params, phase.trains: own}, stats, rows, key, step)
+      value, (metrics, changed) = phase.loss({**read, phase.trains: own}, stats, rows, key, step)
       metrics = {n: v if isinstance(v, Mean) else Mean.of(v) for n, v in metrics.items()}
       return value * phase.every, (metrics, changed)  # a lazy phase keeps its mean gradient
 
     kept = jax.checkpoint_policies.save_only_these_names(*REMAT[memory.remat])
     thrifty = jax.checkpoint(loss, policy=kept) if memory.remat else loss
-    gradient = functools.partial(jax.grad(thrifty, has_aux=True), params[phase.trains])
+    gradient = functools.partial(jax.grad(thrifty, has_aux=True), read[phase.trains])
     grads, (metrics, changed) = _over_parts(gradient, batch, memory.accumulate)
     updates, opt = optimizers[phase.trains].update(
       grads, opt_state[phase.trains], params[phase.trains]
@@ -188,12 +193,14 @@ def make_step(
     metrics[f'{phase.name}/grad_norm'] = Mean.of(optax.tree.norm(grads))
     return params, {**opt_state, phase.trains: opt}, {**stats, **changed}, metrics
 
-  def step(state: State, batch: Any, key: jax.Array) -> tuple[State, Metrics]:
+  def step(
+    state: State, batch: Any, key: jax.Array, gather: Callable[[Params], Params] = lambda x: x
+  ) -> tuple[State, Metrics]:
     carry = (dict(state.params), dict(state.opt_state), dict(state.stats))
     metrics: Metrics = {}
     for i, phase in enumerate(phases):
       args = (*carry, batch, jax.random.fold_in(key, i), state.step)
-      due = functools.partial(run, phase)
+      due = functools.partial(run, phase, gather)
       if phase.every == 1:
         *carry, out = due(*args)
       else:

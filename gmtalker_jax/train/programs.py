@@ -57,7 +57,8 @@ def train_step(stage: Stage, seed: int, mesh: Mesh, mode: str, like: State) -> C
 
   def step(state, batch):
     key = rng.key_for(seed, f'{stage.name}/step', state.step)
-    return _unless_broken(state, *stage.step(state, batch, key))
+    gather = functools.partial(sharding.gather, mesh=mesh)
+    return _unless_broken(state, *stage.step(state, batch, key, gather))
 
   def step_of_one_device(state, batch):
     key = rng.key_for(seed, f'{stage.name}/step', state.step)
@@ -101,6 +102,7 @@ def evaluator(stage: Stage, batches: Items, seed: int, mesh: Mesh) -> Callable:
   """Builds `evaluate(params) -> {name: mean over all of `batches`}`."""
 
   def one(params, batch, index):
+    params = sharding.gather(params, mesh)
     return stage.evaluate(params, batch, rng.key_for(seed, f'{stage.name}/evaluate', index))
 
   # Whole sums on every device: any process can read them.

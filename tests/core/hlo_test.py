@@ -38,11 +38,26 @@ def test_the_forms_that_a_tpu_compiler_writes():
   %c = (f32[8]{0}, f32[32]{0}) all-gather-start(%w), replica_groups=[1,4]<=[4]
   %d = f32[4] all-reduce(%v), replica_groups={{0},{1}}
   %e = f32[4] all-reduce-done(%a)
+%all-reduce-scatter.1 (x: f32[8]) -> f32[2] {
+  %f = f32[8] all-reduce(%x), channel_id=1, replica_groups=[1,4]<=[4]
+}
+%fused_computation.1 (y: f32[2]) -> f32[8] {
+  %g = f32[8] all-gather(%y), channel_id=2, replica_groups=[1,4]<=[4], attributes={chain_id="1"}
+}
+%fused_computation.2 (y: f32[2]) -> f32[8] {
+  %h = f32[8] all-gather(%y), channel_id=2, replica_groups=[1,4]<=[4], attributes={chain_id="1"}
+}
+ENTRY %main (x: f32[8]) -> f32[8] {
+  %i = f32[8] all-gather(%y), channel_id=3, replica_groups=[1,4]<=[4], attributes={chain_id="2"}
+}
   """
   assert hlo.collectives(text, 8) == [
     hlo.Collective('all-reduce', 8 * 4 * 4 + 64 * 2, 4),
     hlo.Collective('all-gather', 128, 2),
     hlo.Collective('all-gather', 128, 4),
+    hlo.Collective('reduce-scatter', 2 * 4, 4),
+    hlo.Collective('all-gather', 8 * 4, 4),
+    hlo.Collective('all-gather', 8 * 4, 4),
   ]
 
 

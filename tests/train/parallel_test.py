@@ -16,8 +16,8 @@ from gmtalker_jax.train import plan, programs, run
 STAGES = ('expression', 'motion', 'portrait')
 STEPS = 20
 # Sums of float32 in another order. Most layouts stay below 1e-5. Where rounding turns the sign of
-# one difference of a small picture, its |x| has another gradient (3e-5 of the norm), and curves part
-# by 1.7e-4 in 20 steps, as those of one device may from weights that differ in their last bit.
+# one difference of a small picture, its |x| has another gradient (3e-5 of the norm), and curves
+# part by 1.7e-4 in 20 steps, as one device's may from weights that differ in their last bit.
 RTOL = 2e-4
 SIZES = {'speech_dim': 6, 'expression_dim': 50, 'motion_dim': 12, 'subjects': 3, 'latent_dim': 1}
 LAYOUTS = {  # name -> (devices, what is another word in the config)

@@ -1,26 +1,27 @@
-"""Faults 5 and 13: a loop that gets no data, and records that cannot be read."""
+"""Faults 5, 9 and 13: no data come, other devices, records that cannot be read."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
+from toy_loop import close, fit, toy_stage
 
+from gmtalker_jax.core import sharding
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data.batches import Batches, Tolerant
 from gmtalker_jax.io import steps
 from gmtalker_jax.train import watchdog
 
-TESTS = Path(__file__).parents[1]
-
 
 def test_fault_05_a_stuck_loop_says_where_and_ends(tmp_path):
-  script = str(Path(__file__).with_name('stuck_process.py'))
-  env = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(TESTS.parent), str(TESTS)])}
+  script = Path(__file__).with_name('toy_process.py')
+  env = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, script.parents[:3]))}
   done = subprocess.run(
-    [sys.executable, script, str(tmp_path), '6'],
+    [sys.executable, str(script), str(tmp_path), '9', '0', '6', '6'],
     env=env,
     capture_output=True,
     text=True,
@@ -31,6 +32,16 @@ def test_fault_05_a_stuck_loop_says_where_and_ends(tmp_path):
   assert 'in __getitem__' in done.stderr  # the stack of the thread that makes batches
   assert 'in _train' in done.stderr  # and of the loop
   assert steps.find(tmp_path / 'checkpoints')[0] == 4
+
+
+def test_fault_09_a_run_goes_on_with_another_mode_mesh_and_number_of_devices(tmp_path, monkeypatch):
+  straight, _ = fit(tmp_path / 'a', steps=10)
+  fit(tmp_path / 'b', toy_stage('pmap'), steps=3, mode='pmap')
+  monkeypatch.setattr(sharding, 'SMALLEST', 8)
+  fit(tmp_path / 'b', steps=5, mesh='1xall')
+  fit(tmp_path / 'b', steps=7, devices=jax.devices()[:4], mesh='2x2')
+  mixed, _ = fit(tmp_path / 'b', steps=10, devices=jax.devices()[:2])
+  close(straight, mixed)
 
 
 def test_fault_13_an_unreadable_record_is_left_out_and_counted(caplog):

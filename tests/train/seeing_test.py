@@ -5,9 +5,9 @@ import shutil
 
 import jax
 import jax.numpy as jnp
-import loop_test
 import numpy as np
 import pytest
+import toy_loop
 from jax.sharding import PartitionSpec as P
 
 from gmtalker_jax.cli.main import main
@@ -21,7 +21,7 @@ from gmtalker_jax.train.profile import Profile
 
 @pytest.mark.parametrize(('first', 'count', 'traced'), [(3, 2, 2), (5, 100, 4), (50, 1, 0)])
 def test_a_window_of_steps_is_traced(first, count, traced, tmp_path):
-  loop_test.fit(tmp_path, steps=8, profile=Profile(tmp_path / 'profile', first, count))
+  toy_loop.fit(tmp_path, steps=8, profile=Profile(tmp_path / 'profile', first, count))
   found = list((tmp_path / 'profile').rglob('*.xplane.pb'))
   assert len(found) == bool(traced)
   if traced:
@@ -70,7 +70,7 @@ def test_an_unknown_peak_gives_no_mfu():
 
 def test_mfu_is_reported(tmp_path, monkeypatch):
   monkeypatch.setitem(topology._FLOPS, 'cpu', 1e9)
-  loop_test.fit(tmp_path, steps=6)
+  toy_loop.fit(tmp_path, steps=6)
   reported = [r['pace/mfu'] for r in writers.read_metrics(tmp_path) if 'pace/mfu' in r]
   assert reported
   assert all(0 < share < 1 for share in reported)
@@ -116,9 +116,9 @@ def test_goodput_accounts_for_every_second(tmp_path):
 
 
 def test_a_real_run_that_lost_steps_says_so(tmp_path, capsys):
-  loop_test.fit(tmp_path, steps=9)
+  toy_loop.fit(tmp_path, steps=9)
   shutil.rmtree(tmp_path / 'checkpoints' / '9')
-  loop_test.fit(tmp_path, steps=12)
+  toy_loop.fit(tmp_path, steps=12)
   found = goodput.of(tmp_path)
   assert found.sessions == 2
   assert min(found[2:]) >= -0.01

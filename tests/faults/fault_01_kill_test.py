@@ -9,8 +9,8 @@ import time
 import warnings
 from pathlib import Path
 
-import loop_test
 import pytest
+import toy_loop
 
 from gmtalker_jax.io import steps, writers
 from gmtalker_jax.train import loop, termination
@@ -21,7 +21,7 @@ SCRIPT = Path(__file__).with_name('toy_process.py')
 
 def start(directory, seconds=0.02, count=STEPS):
   command = [sys.executable, str(SCRIPT), str(directory), str(count), str(seconds)]
-  path = os.pathsep.join([str(SCRIPT.parents[2]), str(SCRIPT.parent)])
+  path = os.pathsep.join(map(str, SCRIPT.parents[:3]))
   return subprocess.Popen(
     command, stderr=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': path}
   )
@@ -40,15 +40,15 @@ def wait_for_step(directory, step, process):
 
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory):
-  return loop_test.fit(tmp_path_factory.mktemp('unbroken'), steps=STEPS)[0]
+  return toy_loop.fit(tmp_path_factory.mktemp('unbroken'), steps=STEPS)[0]
 
 
 def finish(directory, count=STEPS):
   schedule = loop.Schedule(count, save_every=2, eval_every=0, log_every=1)
-  return loop_test.fit(directory, schedule=schedule)[0]
+  return toy_loop.fit(directory, schedule=schedule)[0]
 
 
-def test_killed_in_the_middle_of_saves_it_ends_with_the_same_bits(tmp_path, unbroken):
+def test_fault_01_killed_in_the_middle_of_saves_it_ends_with_the_same_bits(tmp_path, unbroken):
   moment = random.Random(0)
   directory = tmp_path
   for round_number in range(2):
@@ -58,7 +58,7 @@ def test_killed_in_the_middle_of_saves_it_ends_with_the_same_bits(tmp_path, unbr
     process.kill()
     _, said = process.communicate()
     assert process.returncode == -signal.SIGKILL, said
-  assert loop_test.equal(unbroken, finish(directory))
+  assert toy_loop.equal(unbroken, finish(directory))
   steps = [r['step'] for r in writers.read_metrics(directory) if 'train/first/loss' in r]
   assert steps == list(range(1, STEPS + 1))  # no report twice, none lost
   assert not list((directory / 'checkpoints').glob('*tmp*'))
@@ -84,7 +84,7 @@ def wait_for_save(directory, step, process):
 
 
 @pytest.mark.prove
-def test_after_twenty_kills_during_saves_every_restart_is_on_the_unbroken_curve(tmp_path):
+def test_fault_01_after_twenty_kills_during_saves_every_restart_is_on_the_unbroken_curve(tmp_path):
   moment, broken, cut, step = random.Random(1), tmp_path / 'broken', 0, 0
   curves = []
   for _ in range(20):
@@ -104,14 +104,14 @@ def test_after_twenty_kills_during_saves_every_restart_is_on_the_unbroken_curve(
   assert losses(broken) == expected  # to the last bit
   for curve in curves:
     assert curve == {s: v for s, v in expected.items() if s <= max(curve)}
-  assert loop_test.equal(whole, ended)
+  assert toy_loop.equal(whole, ended)
   sys.stdout.write(
     f'20 kills, {cut} of which cut a save short; {step + 4} steps, all bits as unbroken\n'
   )
   assert cut > 5
 
 
-def test_sigterm_saves_the_step_and_says_so_by_its_exit_code(tmp_path, unbroken):
+def test_fault_02_sigterm_saves_the_step_and_says_so_by_its_exit_code(tmp_path, unbroken):
   directory = tmp_path
   process = start(directory)
   wait_for_step(directory, 7, process)
@@ -122,4 +122,4 @@ def test_sigterm_saves_the_step_and_says_so_by_its_exit_code(tmp_path, unbroken)
   assert newest >= 7
   steps.verify(directory / 'checkpoints' / str(newest))
   assert writers.read_metrics(directory)[-1]['step'] == newest  # nothing done is lost
-  assert loop_test.equal(unbroken, finish(directory))
+  assert toy_loop.equal(unbroken, finish(directory))

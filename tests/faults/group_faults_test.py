@@ -1,4 +1,4 @@
-"""Two real processes of four devices: the numbers of one; one is told to stop, one is killed."""
+"""Two real processes of four devices: the numbers of one; one is stopped, is killed, is stuck."""
 
 import os
 import signal
@@ -8,13 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-import loop_test
 import numpy as np
 import pytest
+import toy_loop
 import toy_records
 
 from gmtalker_jax.io import steps, writers
-from gmtalker_jax.train import processes, termination
+from gmtalker_jax.train import processes, termination, watchdog
 
 SCRIPT = Path(__file__).with_name('toy_group.py')
 
@@ -24,8 +24,8 @@ def start():
   """Two processes of a directory and a number of steps; none outlives its test."""
   started = []
 
-  def start(directory, count):
-    started.extend(both := processes_of(directory, count))
+  def start(directory, count, *more):
+    started.extend(both := processes_of(directory, count, *more))
     return both
 
   yield start
@@ -34,19 +34,20 @@ def start():
     process.communicate()
 
 
-def processes_of(directory, count):
-  """The first is the coordinator."""
+def processes_of(directory, count, *more):
+  """The first is the coordinator; `more` are words for each of them."""
   with socket.socket() as probe:
     probe.bind(('127.0.0.1', 0))
     at = f'127.0.0.1:{probe.getsockname()[1]}'
   env = {
     **os.environ,
     'XLA_FLAGS': '--xla_force_host_platform_device_count=4',
-    'PYTHONPATH': os.pathsep.join([str(SCRIPT.parents[2]), str(SCRIPT.parent)]),
+    'PYTHONPATH': os.pathsep.join(map(str, SCRIPT.parents[:3])),
   }
+  more = more or ((), ())
   return [
     subprocess.Popen(
-      [sys.executable, str(SCRIPT), str(directory), str(count), at, str(i), '2'],
+      [sys.executable, str(SCRIPT), str(directory), str(count), at, str(i), '2', *more[i]],
       env=env, stderr=subprocess.PIPE, text=True,
     )
     for i in range(2)
@@ -67,8 +68,8 @@ def losses(directory):
 
 
 def test_two_processes_learn_what_one_does(tmp_path, start):
-  schedule = loop_test.loop.Schedule(20, save_every=2, eval_every=0, log_every=1)
-  loop_test.fit(tmp_path / 'one', schedule=schedule)
+  schedule = toy_loop.loop.Schedule(20, save_every=2, eval_every=0, log_every=1)
+  toy_loop.fit(tmp_path / 'one', schedule=schedule)
   for process in start(tmp_path / 'two', 20):
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
@@ -88,7 +89,7 @@ def test_fault_03_sigterm_to_one_of_two_saves_the_same_step_of_both(tmp_path, st
   for process in start(tmp_path, saved + 2):  # on two
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-  loop_test.fit(tmp_path, steps=saved + 4)  # and on one
+  toy_loop.fit(tmp_path, steps=saved + 4)  # and on one
   rows = [r['step'] for r in writers.read_metrics(tmp_path) if 'train/first/loss' in r]
   assert rows[: saved + 2] == list(range(1, saved + 3))
 
@@ -103,6 +104,18 @@ def test_fault_04_who_waits_for_a_killed_process_names_it_and_ends(tmp_path, sta
   assert both[1 - lost].returncode == processes.EXIT_LOST, said
   assert f'process {lost} ' in said
   assert time.monotonic() - begun < 60
+
+
+def test_fault_05_who_is_stuck_says_so_and_the_other_names_it(tmp_path, start):
+  waits, stuck = start(tmp_path, 2_000, ('0', '60'), ('6', '6'))
+  _, said = stuck.communicate(timeout=120)
+  assert stuck.returncode == watchdog.EXIT_STUCK, said
+  assert 'process 1 is stuck: the batch of step 6 has taken more than 6 s' in said
+  assert 'in __getitem__' in said  # the stack of the thread that makes batches
+  _, said = waits.communicate(timeout=60)
+  assert waits.returncode == processes.EXIT_LOST, said
+  assert 'process 1 ' in said
+  assert not list(steps.problems(tmp_path / 'checkpoints' / '4'))
 
 
 def test_who_never_starts_is_named(tmp_path):

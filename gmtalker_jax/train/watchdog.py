@@ -41,9 +41,11 @@ class Watchdog(contextlib.AbstractContextManager):
   def _watch(self) -> None:
     while not self._over.wait(min(self._seconds / 4, 5.0)):
       if time.monotonic() - self._seen > self._seconds:
+        several = '; it may be another process that this one waits for'
         sys.stderr.write(
           f'gmtalker: process {jax.process_index()} is stuck: {self._doing} of step {self._step} '
-          f'has taken more than {self._seconds:g} s (config.faults.watchdog_s); all stacks follow\n'
+          f'has taken more than {self._seconds:g} s (config.faults.watchdog_s)'
+          f'{several if jax.process_count() > 1 else ""}; all stacks follow\n'
         )
         faulthandler.dump_traceback(all_threads=True)
         sys.stderr.flush()

@@ -7,13 +7,21 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from jax.interpreters import partial_eval
+
 
 def count(jaxpr: Any) -> float:
-  """Flops of a jaxpr, over all devices.
+  """Flops of a closed jaxpr, over all devices.
 
   A loop of known length counts as often as it runs, any other once; of branches the dearest one
-  counts. Padding counts as if it were data; the zeros of dilation do not.
+  counts. Padding counts as if it were data; the zeros of dilation do not, nor what nobody reads,
+  such as the gradient of a network's inputs.
   """
+  outputs = [True] * len(jaxpr.jaxpr.outvars)
+  return _count(partial_eval.dce_jaxpr(jaxpr.jaxpr, outputs, instantiate=True)[0])
+
+
+def _count(jaxpr: Any) -> float:
   return sum(_of(eqn) for eqn in getattr(jaxpr, 'jaxpr', jaxpr).eqns)
 
 
@@ -24,9 +32,9 @@ def _of(eqn: Any) -> float:
   if name == 'conv_general_dilated':
     return _convolution(eqn)
   if name == 'cond':
-    return max(count(branch) for branch in params['branches'])
+    return max(_count(branch) for branch in params['branches'])
   times = {'scan': params.get('length'), 'shard_map': getattr(params.get('mesh'), 'size', None)}
-  return (times.get(name) or 1) * sum(count(inner) for inner in _inner(params))
+  return (times.get(name) or 1) * sum(_count(inner) for inner in _inner(params))
 
 
 def _product(eqn: Any) -> float:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import PartitionSpec as P
 
-from gmtalker_jax.core import flops, sharding
+from gmtalker_jax.core import flops, products, sharding
 
 X, W = jnp.ones((8, 32)), jnp.ones((32, 16))
 PRODUCT = 2 * 8 * 32 * 16
@@ -50,6 +50,12 @@ def test_a_gradient_costs_two_more_convolutions():
   loss = lambda images, kernel: (convolve(images, kernel) ** 2).sum()  # noqa: E731
   forward = counted(loss, IMAGES, KERNEL)
   assert counted(jax.grad(loss, argnums=(0, 1)), IMAGES, KERNEL) == 3 * forward
+
+
+def test_a_gradient_that_nobody_reads_is_not_counted():
+  both = jax.grad(lambda w, x: (products.product(x, w) ** 2).sum(), argnums=(0, 1))
+  assert counted(lambda w, x: both(w, x)[0], W, X) == 2 * PRODUCT
+  assert counted(both, W, X) == 3 * PRODUCT
 
 
 def test_a_mapped_program_counts_on_every_device():

@@ -37,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
   add('--count', action='store_true', help='only the bytes of the state and the flops as written')
   add('--quick', action='store_true', help='do not look for the largest batch')
   add('--fast', action='store_true', help='the compiler tries less: for the portrait')
+  add('--where', type=arguments.count, default=0, help='list so many operations that move the most')
   add('--price', type=arguments.not_negative, help='of one chip for one hour')
   add('--json', help='a file for the numbers')
   args, rest = parser.parse_known_args(argv)
@@ -45,6 +46,9 @@ def main(argv: Sequence[str]) -> int:
   _begin(names, args.count, args.fast)
   columns = [_numbers(config, name, args) for name in names]
   _print(columns, _COUNTED if args.count else (*_ROWS, 'fits'))
+  for column in columns:
+    for what, size in column.get('traffic by operation', ()):
+      print(f'{column["topology"]}: {size / 1e6:8.1f} MB  {what}')
   if not all(column.get('exact', True) for column in columns):
     print('The CPU compiler stood in: memory and bytes are estimates.')
   elif args.fast and not args.count:
@@ -82,7 +86,7 @@ def _begin(names: Sequence[str], count_only: bool = False, fast: bool = False) -
 def _numbers(config: Any, name: str, args: Any) -> dict[str, Any]:
   """All that is known of one topology, in bytes, flops and seconds of one chip."""
   from gmtalker_jax import speech
-  from gmtalker_jax.core import topology
+  from gmtalker_jax.core import topology, traffic
   from gmtalker_jax.data import schema
   from gmtalker_jax.train import plan as plans
 
@@ -116,6 +120,8 @@ def _numbers(config: Any, name: str, args: Any) -> dict[str, Any]:
     'flops': found.flops,
     'flops as written': found.written,
     'memory traffic bytes': found.read,
+    'traffic beside products': found.beside,
+    'traffic by operation': traffic.by_operation(found.moves)[: args.where],
     'loops': found.loops,
     'collectives': found.collectives,
     'interconnect bytes': found.sent,
@@ -175,6 +181,9 @@ _ROWS = {
   'loops, of which each counts once': lambda c: str(c['loops'] or ''),
   'collectives': _collectives,
   'interconnect [MB/chip]': lambda c: f'{c["interconnect bytes"] / 1e6:.1f}',
+  'memory traffic, of it beside products [GB/chip]': lambda c: (
+    f'{c["memory traffic bytes"] / _GB:.3g}, {c["traffic beside products"] / _GB:.3g}'
+  ),
   'compute / memory / interconnect [ms]': _limits,
   'step [ms], at least': lambda c: f'{1e3 * c["step seconds, at least"]:.3g}',
   'compiler [s]': lambda c: f'{c["compile seconds"]:.0f}',

@@ -66,7 +66,7 @@ def _each(text: str, devices: int) -> Iterator[Collective]:
           continue
         chains.add(chain[0])
       sizes = [
-        _bytes(dtype, shape) for dtype, shape in _ARRAY.findall(re.sub(r'\{[^}]*\}', '', shapes))
+        bytes_of(dtype, shape) for dtype, shape in _ARRAY.findall(re.sub(r'\{[^}]*\}', '', shapes))
       ]
       # A started gather or permute names its operand too: the result is the larger.
       one = started and kind in ('all-gather', 'collective-permute')
@@ -84,6 +84,7 @@ def _group(attributes: str, devices: int) -> int:
   return devices  # `replica_groups={}` is all of them; a permute has pairs
 
 
-def _bytes(dtype: str, shape: str) -> int:
+def bytes_of(dtype: str, shape: str) -> int:
+  """Of an array as HLO writes it: 'bf16', '8,128'."""
   bits = _BITS.get(dtype) or int(re.sub(r'\D', '', dtype) or 8)
   return math.prod(int(n) for n in shape.split(',') if n) * bits // 8

@@ -3,14 +3,15 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import jax
 
-from gmtalker_jax.core import flops, hlo, sharding
+from gmtalker_jax.core import flops, hlo, sharding, traffic
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.core.topology import Chip, Topology
+from gmtalker_jax.core.traffic import Move
 from gmtalker_jax.stages import STAGES
 from gmtalker_jax.train import programs, run
 from gmtalker_jax.train.settings import Settings
@@ -30,13 +31,23 @@ class Plan(NamedTuple):
   average: int  # the moving averages
   memory: int  # bytes at the peak: state, batch, program and what is between
   flops: float
-  read: float  # bytes read and written in the chip's memory
+  moves: Sequence[Move]  # in and out of the chip's memory
   collectives: Mapping[str, int]  # kind -> how many
   sent: float  # bytes to neighbours, by the best ring
   compile_seconds: float
   chip: Chip
   loops: int = 0  # of the program; what is in one counts once, however often it runs
   written: float = 0.0  # flops that the step asks for, see core/flops.py
+
+  @property
+  def read(self) -> float:
+    """Bytes read and written in the chip's memory."""
+    return float(sum(move.size for move in self.moves))
+
+  @property
+  def beside(self) -> float:
+    """Of these, what goes to and from instructions that hold no product: what fusion left."""
+    return float(sum(move.size for move in self.moves if not move.product))
 
   @property
   def headroom(self) -> float:
@@ -97,7 +108,7 @@ def make(
     average=bytes_per_device(like.ema),
     memory=0,
     flops=written,
-    read=0.0,
+    moves=(),
     collectives={},
     sent=0.0,
     compile_seconds=0.0,
@@ -128,7 +139,7 @@ def _compiled(plan: Plan, traced: Any) -> Plan:
     + memory.temp_size_in_bytes
     + memory.generated_code_size_in_bytes,
     flops=cost.get('flops', 0.0),
-    read=cost.get('bytes accessed', 0.0),
+    moves=traffic.moves(text),
     collectives=dict(Counter(c.kind for c in found)),
     sent=sum(c.sent for c in found),
     compile_seconds=seconds,

@@ -123,16 +123,18 @@ def test_a_cut_state_is_gathered_once_and_nothing_else_goes_about(stage, monkeyp
   assert {c.kind for c in sent} == {'all-gather', 'all-reduce'}
 
 
-def losses(stage, devices=1, steps=STEPS, moved=0.0, **changes):
+def losses(stage, devices=1, steps=STEPS, moved=0, **changes):
   """Of the generator, in a training on the same batches from the same state.
 
-  With `moved` the weights begin that share larger, as a yardstick for what rounding does.
+  With `moved`, a seed, the weights' last bits begin as others: a yardstick for what rounding does.
   """
   step, like, place = step_of(stage, devices, **changes)
   mesh = jax.tree.leaves(place)[0].sharding.mesh
   found = []
   state = begun(stage)
-  weights = jax.tree.map(lambda x: np.asarray(x * (1 + moved), x.dtype), state.params)
+  draw = np.random.default_rng(moved)
+  nudge = lambda x: (x * (1 + 1.2e-7 * draw.integers(-1, 2, x.shape))).astype(x.dtype)  # noqa: E731
+  weights = jax.tree.map(nudge, state.params) if moved else state.params
   state = jax.device_put(dataclasses.replace(state, params=weights), programs.places(like))
   for i in range(steps):
     state, metrics = step(state, sharding.place_batch(batch_of(place, i % 40), mesh))
@@ -180,7 +182,7 @@ def test_every_layout_learns_what_one_device_does(stage, monkeypatch):
   one = losses(stage)
   assert abs(one[-1] - one[0]) > 100 * RTOL * abs(one[0])  # it learns: equal is not constant
   far = {}
-  layouts = {'one device, last bits moved': (1, {'moved': 1.2e-7}), **LAYOUTS}
+  layouts = {f'one device, last bits as in {k}': (1, {'moved': k}) for k in (1, 2, 3)} | LAYOUTS
   for name, (devices, changes) in layouts.items():
     found = losses(stage, devices, **changes)
     far[name] = float(np.abs(found / one - 1).max())

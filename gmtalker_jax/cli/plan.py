@@ -76,9 +76,11 @@ def _begin(names: Sequence[str], count_only: bool = False, fast: bool = False) -
   os.environ.setdefault('TPU_WORKER_HOSTNAMES', 'localhost')
   os.environ.setdefault('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
   os.environ.setdefault('TPU_MIN_LOG_LEVEL', '3')
-  if fast:
-    import jax
+  import jax
 
+  if not stand_in:
+    jax.config.update('jax_enable_compilation_cache', False)  # JAX cannot read such programs back
+  if fast:
     jax.config.update('jax_exec_time_optimization_effort', -1.0)
     jax.config.update('jax_memory_fitting_effort', -1.0)
 

@@ -111,6 +111,8 @@ def gather(tree: Any, mesh: Mesh) -> Any:
   Without it XLA carries the cut of a weight on into what it is multiplied with (a few heads of
   attention on each device) and sends activations back and forth.
   """
+  if mesh.shape[FSDP] == 1:
+    return tree  # whole already: a word about it would be a copy inside a branch
   return jax.lax.with_sharding_constraint(tree, replicated(mesh))
 
 

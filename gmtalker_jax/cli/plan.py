@@ -122,7 +122,7 @@ def _numbers(config: Any, name: str, args: Any) -> dict[str, Any]:
     'flops': found.flops,
     'flops as written': found.written,
     'memory traffic bytes': found.read,
-    'traffic beside products': found.beside,
+    'traffic by part': traffic.by_part(found.moves),
     'traffic by operation': traffic.by_operation(found.moves)[: args.where],
     'loops': found.loops,
     'collectives': found.collectives,
@@ -183,8 +183,9 @@ _ROWS = {
   'loops, of which each counts once': lambda c: str(c['loops'] or ''),
   'collectives': _collectives,
   'interconnect [MB/chip]': lambda c: f'{c["interconnect bytes"] / 1e6:.1f}',
-  'memory traffic, of it beside products [GB/chip]': lambda c: (
-    f'{c["memory traffic bytes"] / _GB:.3g}, {c["traffic beside products"] / _GB:.3g}'
+  'memory traffic [GB/chip]': lambda c: f'{c["memory traffic bytes"] / _GB:.3g}',
+  'products + prefetches + layouts + rest': lambda c: ' + '.join(
+    f'{size / _GB:.3g}' for size in c['traffic by part'].values()
   ),
   'compute / memory / interconnect [ms]': _limits,
   'step [ms], at least': lambda c: f'{1e3 * c["step seconds, at least"]:.3g}',

@@ -23,6 +23,10 @@ _FREE = {
   'partition-id', 'replica-id',
 }  # fmt: skip
 _PRODUCTS = {'convolution', 'dot'}
+_PARTS = {
+  'copy-start': 'prefetches', 'slice-start': 'prefetches',
+  'copy': 'layouts', 'transpose': 'layouts', 'reshape': 'layouts',
+}  # fmt: skip
 
 
 class Move(NamedTuple):
@@ -49,6 +53,18 @@ def moves(text: str) -> list[Move]:
   """
   rooms, entry = _read(text)
   return list(_within(rooms, entry))
+
+
+def by_part(found: Iterable[Move]) -> dict[str, int]:
+  """Bytes of products, of prefetches into a TPU's fast memory, of new layouts, and of the rest.
+
+  Where nothing is left to fuse all of it goes to and from products, their prefetches, and what
+  must be read and written anyway: the state.
+  """
+  parts = {'products': 0, 'prefetches': 0, 'layouts': 0, 'rest': 0}
+  for move in found:
+    parts['products' if move.product else _PARTS.get(move.kind, 'rest')] += move.size
+  return parts
 
 
 def by_operation(found: Iterable[Move]) -> list[tuple[str, int]]:

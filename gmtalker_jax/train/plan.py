@@ -45,11 +45,6 @@ class Plan(NamedTuple):
     return float(sum(move.size for move in self.moves))
 
   @property
-  def beside(self) -> float:
-    """Of these, what goes to and from instructions that hold no product: what fusion left."""
-    return float(sum(move.size for move in self.moves if not move.product))
-
-  @property
   def headroom(self) -> float:
     """Bytes of the chip that stay free; negative where it does not fit."""
     return self.chip.memory - self.memory

@@ -72,6 +72,7 @@ ENTRY %main (x: f32[8,4], w: f32[64,4]) -> f32[8,4] {
     traffic.Move('fusion', '', 8 * 4 * 4, True),
     traffic.Move('negate', 'jit(step)/neg', 2 * 8 * 4 * 4, False),
   ]
+  assert traffic.by_part(found) == {'products': 128, 'prefetches': 256, 'layouts': 0, 'rest': 256}
   assert traffic.by_operation(found)[:2] == [
     ('(made by the compiler): slice-start', 256), ('jit(step)/neg: negate', 256),
   ]  # fmt: skip

@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
   add('--count', action='store_true', help='only the bytes of the state and the flops as written')
   add('--quick', action='store_true', help='do not look for the largest batch')
   add('--fast', action='store_true', help='the compiler tries less: for the portrait')
-  add('--where', type=arguments.count, default=0, help='list so many operations that move the most')
+  add('--where', type=arguments.whole, default=0, help='list so many operations that move the most')
   add('--price', type=arguments.not_negative, help='of one chip for one hour')
   add('--json', help='a file for the numbers')
   args, rest = parser.parse_known_args(argv)

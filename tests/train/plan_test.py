@@ -113,7 +113,7 @@ def test_a_tpu_that_is_not_here_is_planned(tmp_path, effort):
   out = tmp_path / 'plan.json'
   command = [
     'plan', '--config=configs/motion.py:smoke', '--topology=v5e:2x2', '--quick', '--json', str(out),
-    *effort,
+    '--where', '3', *effort,
   ]  # fmt: skip
   done = subprocess.run(
     [sys.executable, '-m', 'gmtalker_jax.cli.main', *command],
@@ -126,6 +126,8 @@ def test_a_tpu_that_is_not_here_is_planned(tmp_path, effort):
   assert found['fits']
   assert found['flops'] > 0
   assert found['collectives']['all-reduce'] > 0
+  assert 0 < found['memory traffic bytes'] == sum(found['traffic by part'].values())
+  assert done.stdout.count(' MB  ') == 3  # the operations that move the most
   assert '| fits ' in done.stdout
   assert ('are estimates' in done.stdout) == bool(effort)
 

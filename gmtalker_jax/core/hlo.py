@@ -8,9 +8,9 @@ from typing import NamedTuple
 KINDS = ('all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all', 'collective-permute')
 _BITS = {'pred': 8, 's4': 4, 'u4': 4, 'bf16': 16, 'f8e4m3fn': 8, 'f8e5m2': 8}
 _CALL = re.compile(rf'= (.+?) ({"|".join(KINDS)})(-start)?\((.*)$')
-_COMPUTATION = re.compile(r'(?:ENTRY )?%?([\w.-]+) \(.*\{$')
+COMPUTATION = re.compile(r'(ENTRY )?%?([\w.-]+) \(.*\{$')  # (entry or not, name)
 _CHAIN = re.compile(r'\bchannel_id=\d+.*\bchain_id="\d+"')
-_ARRAY = re.compile(r'\b([a-z]+\d*[a-z0-9]*)\[([\d,]*)\]')
+ARRAY = re.compile(r'\b([a-z]+\d*[a-z0-9]*)\[([\d,]*)\](?:\{([^}]*)\})?')  # (dtype, shape, layout)
 _IOTA_GROUPS = re.compile(r'replica_groups=\[(\d+),(\d+)\]')
 _LISTED_GROUPS = re.compile(r'replica_groups=\{\{([\d,]*)\}')
 
@@ -57,17 +57,15 @@ def loops(text: str) -> int:
 def _each(text: str, devices: int) -> Iterator[Collective]:
   within, chains = '', set()
   for line in text.splitlines():
-    if opened := _COMPUTATION.match(line):
-      within = opened[1]
+    if opened := COMPUTATION.match(line):
+      within = opened[2]
     elif call := _CALL.search(line):
       shapes, kind, started, rest = call.groups()
       if chain := _CHAIN.search(rest):
         if chain[0] in chains:
           continue
         chains.add(chain[0])
-      sizes = [
-        bytes_of(dtype, shape) for dtype, shape in _ARRAY.findall(re.sub(r'\{[^}]*\}', '', shapes))
-      ]
+      sizes = [bytes_of(dtype, shape) for dtype, shape, _ in ARRAY.findall(shapes)]
       # A started gather or permute names its operand too: the result is the larger.
       one = started and kind in ('all-gather', 'collective-permute')
       size, group = max(sizes) if one else sum(sizes), _group(rest, devices)

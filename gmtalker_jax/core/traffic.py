@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 from gmtalker_jax.core import hlo
 
-_COMPUTATION = re.compile(r'(ENTRY )?%?([\w.-]+) \(.*\{$')
 _INSTRUCTION = re.compile(r'\s+(?:ROOT )?%?([\w.-]+) = (.+?) ([a-z][a-z-]*)\((.*)$')
-_ARRAY = re.compile(r'\b([a-z]+\d*[a-z0-9]*)\[([\d,]*)\](?:\{([^}]*)\})?')
 _NAME = re.compile(r'%([\w.-]+)')
 _CALLED = re.compile(r'\b(?:calls|to_apply|body|branch_computations)=(\{[^}]*\}|\S+)')
 _WHERE = re.compile(r'op_name="([^"]*)"')
@@ -79,7 +77,7 @@ def _read(text: str) -> tuple[dict[str, list[_Instruction]], str]:
   rooms: dict[str, list[_Instruction]] = {}
   entry = within = ''
   for line in text.splitlines():
-    if opened := _COMPUTATION.match(line):
+    if opened := hlo.COMPUTATION.match(line):
       within = opened[2]
       entry = within if opened[1] else entry
       rooms[within] = []
@@ -108,7 +106,7 @@ def _within(rooms: dict[str, list[_Instruction]], room: str) -> Iterator[Move]:
 
 def _size(each: _Instruction, sizes: dict[str, int]) -> int:
   if each.kind in ('copy-start', 'slice-start'):  # names both ends; the smaller one is moved
-    moved = min(hlo.bytes_of(*found[:2]) for found in _ARRAY.findall(each.shape) if found[1])
+    moved = min(hlo.bytes_of(*found[:2]) for found in hlo.ARRAY.findall(each.shape) if found[1])
     return moved if 'S(1)' in each.shape else 2 * moved
   operands = set(_NAME.findall(each.rest.split('), ')[0]))
   return sizes[each.name] + sum(sizes.get(name, 0) for name in operands)
@@ -118,7 +116,7 @@ def _arrays(shape: str) -> list[int]:
   """Bytes of each array in the chip's memory."""
   return [
     hlo.bytes_of(dtype, sides)
-    for dtype, sides, layout in _ARRAY.findall(shape)
+    for dtype, sides, layout in hlo.ARRAY.findall(shape)
     if 'S(' not in layout
   ]
 

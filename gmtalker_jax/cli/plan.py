@@ -121,7 +121,7 @@ def _numbers(config: Any, name: str, args: Any) -> dict[str, Any]:
     'headroom bytes': found.headroom,
     'flops': found.flops,
     'flops as written': found.written,
-    'memory traffic bytes': found.read,
+    'memory traffic bytes': found.moved,
     'traffic by part': traffic.by_part(found.moves),
     'traffic by operation': traffic.by_operation(found.moves)[: args.where],
     'loops': found.loops,

@@ -40,7 +40,7 @@ class Plan(NamedTuple):
   written: float = 0.0  # flops that the step asks for, see core/flops.py
 
   @property
-  def read(self) -> float:
+  def moved(self) -> float:
     """Bytes read and written in the chip's memory."""
     return float(sum(move.size for move in self.moves))
 
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
     """The roofline: the least time of each limit; a step takes the longest of them, or more."""
     return {
       'compute': self.flops / self.chip.flops,
-      'memory': self.read / self.chip.bandwidth,
+      'memory': self.moved / self.chip.bandwidth,
       'interconnect': self.sent / self.chip.link,
     }
 

@@ -124,6 +124,7 @@ def _problem(record: Mapping[str, Any], first: Mapping[str, Any]) -> str | None:
   lengths = {
     'expression': frames,
     'motion': frames,
+    'sway': frames,
     'valid': frames,
     'speech': frames * schema.SPEECH_PER_FRAME,
   }
@@ -132,7 +133,7 @@ def _problem(record: Mapping[str, Any], first: Mapping[str, Any]) -> str | None:
       return f'{len(record[name])} rows of {name}, expected {length} ({frames} video frames)'
   if not frames:
     return 'no frame, expected at least one'
-  for name in ('speech', 'expression', 'motion', 'identity'):
+  for name in ('speech', 'expression', 'motion', 'sway', 'identity'):
     shape, known = np.shape(record[name]), np.shape(first[name])
     if shape[1:] != known[1:]:
       return f'{name} of width {shape[1:]}, expected {known[1:]} as in {first["id"]!r}'

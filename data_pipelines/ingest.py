@@ -232,6 +232,7 @@ def new_record(
     'layout': 'arkit',
     'speech_encoder': opened.identity,
     'speech': features.astype(np.float16),
+    'sway': np.zeros((frames, len(schema.SWAY_NAMES)), np.float32),
     'audio_lag': np.float32(lag),
     'frames': [],
     'renderings': [],

@@ -2,10 +2,12 @@
 
 Each video is followed once as a whole. Of all of them together come the head's shape, so that one
 identity serves all clips; of each as a whole the crop and the lag of its sound. Then it is cut at
-pauses, and the end of the last ones is held out: nothing of it is seen in training.
+pauses, and the end of the last ones is held out: nothing of it is seen in training. What remains
+for training tells skin, light and shoulders.
 """
 
 import csv
+import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +23,7 @@ from gmtalker_jax.face.person import Person
 from gmtalker_jax.io import audio, files, identity, video
 from gmtalker_jax.io.heads import load_head
 
-from . import build, contact_sheet, cuts, ingest, prepare, report, sources, spooled
+from . import build, contact_sheet, cuts, ingest, prepare, report, shoulders, sources, spooled
 from . import fit as fitting
 from . import track as tracking
 
@@ -106,8 +108,13 @@ def prepare_person(
       sheet.add(prepare.spool(prepare.Task(clip.source, encoder, size, spool), clip))
     sheet.save(work / prepare.CONTACT_SHEET)
     likeness = None if plain else _likeness([p for p in pieces if p.split == 'train'], spool)
+    sways: dict[str, np.ndarray] = {}
+    if likeness:
+      likeness, sways = _with_shoulders(likeness, fitted, pieces, spool)
     splits = {
-      split: _records([p for p in pieces if p.split == split], spool, likeness or prepare.PLAIN)
+      split: _records(
+        [p for p in pieces if p.split == split], spool, likeness or prepare.PLAIN, sways
+      )
       for split in ('train', 'test')
     }
     people = {clips[0].subject: likeness} if likeness else {}
@@ -255,7 +262,34 @@ def _likeness(pieces: Sequence[Piece], spool: Path) -> Person | None:
   return spooled.person(load_head(), parts)
 
 
-def _records(pieces: Sequence[Piece], spool: Path, likeness: Person) -> Iterator[dict[str, Any]]:
+def _with_shoulders(
+  likeness: Person, clips: Sequence[ingest.Ingested], pieces: Sequence[Piece], spool: Path
+) -> tuple[Person, dict[str, np.ndarray]]:
+  """The person with shoulders where some can be followed, and their sway by video."""
+  watched = shoulders.watch([
+    shoulders.Clip(spool / clip.source.id, clip.landmarks, _training(clip, pieces))
+    for clip in clips
+  ])  # fmt: skip
+  if watched is None:
+    return likeness, {}
+  ids = [clip.source.id for clip in clips]
+  return dataclasses.replace(likeness, bust=watched.bust), dict(
+    zip(ids, watched.sways, strict=True)
+  )
+
+
+def _training(clip: ingest.Ingested, pieces: Sequence[Piece]) -> np.ndarray:
+  """The tracked frames of a video that are in its pieces for training."""
+  among = np.zeros(len(clip.record['motion']), bool)
+  for piece in pieces:
+    if piece.split == 'train' and piece.clip is clip:
+      among[piece.start : piece.stop] = True
+  return np.flatnonzero(among & (clip.record['valid'] > 0))
+
+
+def _records(
+  pieces: Sequence[Piece], spool: Path, likeness: Person, sways: Mapping[str, np.ndarray]
+) -> Iterator[dict[str, Any]]:
   """Records of the pieces; one whole video, without renderings, in memory at a time."""
   whole: dict[str, Any] = {}
   loaded, size = '', 0
@@ -263,6 +297,7 @@ def _records(pieces: Sequence[Piece], spool: Path, likeness: Person) -> Iterator
     if piece.clip.source.id != loaded:
       loaded = piece.clip.source.id
       whole, size = spooled.read(spool / loaded)
+      whole['sway'] = sways.get(loaded, whole['sway'])
     record = {name: _part(name, value, piece) for name, value in whole.items()} | {'id': piece.id}
     yield record | {'renderings': list(prepare.encoded_renderings(record, size, likeness))}
 

@@ -275,7 +275,8 @@ def encoded_renderings(record, size: int, person: Person) -> Iterator[bytes]:
 
 
 def _render(record, frames, size: int, person: Person = PLAIN) -> np.ndarray:
-  coefficients = Coefficients(record['expression'][frames], record['motion'][frames])
+  sway = record['sway'][frames] if person.bust is not None else None
+  coefficients = Coefficients(record['expression'][frames], record['motion'][frames], sway)
   batch = min(16, len(coefficients.motion))
   own = dataclasses.replace(person, identity=record['identity'])  # what its coefficients fit
   return render.render_frames(_head(), own, coefficients, size, batch)

@@ -24,6 +24,7 @@ from data_pipelines import build
 from data_pipelines.procedural import corpus, perform
 from data_pipelines.procedural.corpus import Clip
 from gmtalker_jax import speech
+from gmtalker_jax.data import schema
 
 
 def record(clip: Clip, seed: int, encoder: str) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def record(clip: Clip, seed: int, encoder: str) -> dict[str, Any]:
     'speech': opened.encode(audio).astype(np.float16),
     'expression': done.expression,
     'motion': done.motion,
+    'sway': np.zeros((len(done.motion), len(schema.SWAY_NAMES)), np.float32),
     'valid': np.ones(len(done.motion), np.float32),
     'identity': clip.person.identity,
     'audio_lag': 0.0,

@@ -26,10 +26,11 @@ class State:
 
 @struct.dataclass
 class Coefficients:
-  """A face in motion. Both arrays may carry leading batch axes."""
+  """A face in motion. The arrays may carry leading batch axes."""
 
   expression: jax.Array  # [..., T, E] blendshape weights, 0..1
   motion: jax.Array  # [..., T, M] see data/schema.py for the layout
+  sway: jax.Array | None = None  # [..., T, 3] of the shoulders; None = they follow the head
 
 
 @struct.dataclass

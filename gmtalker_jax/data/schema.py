@@ -41,6 +41,10 @@ MOTION_NAMES = (
   'blinkLeft', 'blinkRight',  # 0 open .. 1 closed
   'gazeLeftPitch', 'gazeLeftYaw', 'gazeRightPitch', 'gazeRightYaw',  # rad; + down, + image right
 )  # fmt: skip
+SWAY_NAMES = (
+  'swayX', 'swayY',  # head widths at the head's distance; x image right, y up
+  'swayZ',  # rad; roll about the middle of the lower edge of the picture
+)  # fmt: skip
 ROTATION, TRANSLATION = slice(0, 3), slice(3, 6)
 BLINK, GAZE = slice(6, 8), slice(8, 12)
 
@@ -85,6 +89,7 @@ RECORD = {
   'speech': Field((None, None), 'float16', '[2T, D] speech features at 50 Hz'),
   'expression': Field((None, None), 'float32', '[T, E] blendshape weights'),
   'motion': Field((None, None), 'float32', '[T, M] see MOTION_NAMES'),
+  'sway': Field((None, None), 'float32', '[T, 3] see SWAY_NAMES; 0 where no shoulders are shown'),
   'valid': Field((None,), 'float32', '[T] 1 = the face was tracked in this frame'),
   'identity': Field((None,), 'float32', '[I] identity coefficients of the head'),
   'audio_lag': Field((), 'float32', 'seconds that the sound lagged the picture; already corrected'),

@@ -65,6 +65,8 @@ class Source:
     raw = self._open()[index]
     if raw['id'] is None:
       raise InputError(f'got no data for record {index} of {self.directory}; prepare it again')
+    # Records written before there was a field for it show no shoulders.
+    raw = {'sway': np.zeros((len(raw['motion']), len(schema.SWAY_NAMES))), **raw}
     return {name: _plain(field, raw[name]) for name, field in schema.RECORD.items()
             if self.with_frames or name not in _IMAGES}  # fmt: skip
 

@@ -130,6 +130,8 @@ def head_tensors(talker: Talker) -> rules.Arrays:
   tensors |= {
     n: v for n, v in (('texture', person.texture), ('eyes', person.eyes)) if v is not None
   }
+  if person.bust is not None:
+    tensors |= {'bust': person.bust.picture, 'bust_follows': person.bust.follows}
   indices = {'triangles': head.triangles, 'eye_vertices': head.eye_vertices}
   return {name: np.array(value, np.float32) for name, value in tensors.items()} | {
     name: np.array(value, np.int64) for name, value in indices.items()

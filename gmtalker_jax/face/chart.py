@@ -48,7 +48,7 @@ def skin(albedo: jax.Array, triangles: jax.Array, triangle_group: jax.Array) -> 
 
 
 def look_up(texture: jax.Array, coordinates: jax.Array) -> jax.Array:
-  """Bilinear colours [..., 3] of a texture [R, R, 3] at coordinates [..., 2] as of `unroll`."""
+  """Bilinear colours [..., C] of a texture [R, R, C] at coordinates [..., 2] as of `unroll`."""
   size = len(texture)
   at = jnp.clip(coordinates * size - 0.5, 0, size - 1)
   low = jnp.minimum(at.astype(jnp.int32), size - 2)

@@ -1,9 +1,10 @@
-"""What the rendering knows of a person: the shape of the head, the skin, and the light on it."""
+"""What the rendering knows of a person: the shape of the head, skin, light, and shoulders."""
 
 import jax
 import numpy as np
 from flax import struct
 
+from gmtalker_jax.face.bust import Bust
 from gmtalker_jax.face.light import DEFAULT_LIGHT
 
 
@@ -15,6 +16,7 @@ class Person:
   texture: jax.Array | np.ndarray | None  # [R, R, 3] albedo 0..1, see chart.py; None = the head's
   light: jax.Array | np.ndarray  # [9] or [9, 3], see light.shade
   eyes: jax.Array | np.ndarray | None = None  # [2, 3] albedo of white and iris; None = the head's
+  bust: Bust | None = None  # None = nothing below the neck
 
   @classmethod
   def plain(cls, identity: jax.Array | np.ndarray) -> 'Person':

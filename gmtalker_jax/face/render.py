@@ -1,7 +1,7 @@
 """The plain rendering: the picture of the head that conditions the portrait generator.
 
 Fixed camera, black background (method 1.3, 4.1): it shows pose, expression and gaze of a person,
-with the shape, skin and light that are known of them (person.py).
+with the shape, skin, light and shoulders that are known of them (person.py).
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ import numpy as np
 
 from gmtalker_jax.core.arrays import to_bytes
 from gmtalker_jax.data import schema
+from gmtalker_jax.face import bust as busts
 from gmtalker_jax.face import camera as cameras
 from gmtalker_jax.face import chart, morphable, raster
 from gmtalker_jax.face import light as lights
@@ -30,7 +31,7 @@ IRIS_COLOUR, RIM_COLOUR, PUPIL_COLOUR = (0.36, 0.24, 0.15), (0.13, 0.09, 0.07), 
 class Rendering(NamedTuple):
   """One picture of the head."""
 
-  rgb: jax.Array  # [H, W, 3] -1..1, black background
+  rgb: jax.Array  # [H, W, 3] -1..1, black background; with the bust, which the others leave out
   mask: jax.Array  # [H, W] 1 = head
   depth: jax.Array  # [H, W] distance to the camera plane, head widths; inf outside
   normals: jax.Array  # [H, W, 3] unit, in camera axes (x right, y up, z to the camera); 0 outside
@@ -48,12 +49,18 @@ def render(
   Args:
     head: the model.
     person: whose head it is.
-    coefficients: expression [50], motion [12], see schema.
+    coefficients: expression [50], motion [12], see schema; sway [3] where it was watched.
     size: pixels, static.
     camera: the pin-hole camera.
   """
   vertices = posed(head, jnp.asarray(person.identity), coefficients)
-  return draw(head, vertices, person, size, camera)
+  drawn = draw(head, vertices, person, size, camera)
+  if person.bust is None:
+    return drawn
+  sway = coefficients.sway
+  if sway is None:
+    sway = busts.follow(person.bust, jnp.asarray(coefficients.motion))
+  return drawn._replace(rgb=busts.lay_over(drawn.rgb, person.bust, sway, camera))
 
 
 def posed(head: Head, identity: jax.Array, coefficients: Coefficients) -> jax.Array:
@@ -69,7 +76,7 @@ def posed(head: Head, identity: jax.Array, coefficients: Coefficients) -> jax.Ar
 def draw(
   head: Head, vertices: jax.Array, person: Person, size: int, camera: Camera = cameras.DEFAULT
 ) -> Rendering:
-  """Renders vertices [V, 3] that are already in camera axes, with the person's skin and light."""
+  """Renders a head of vertices [V, 3] in camera axes, with the person's skin and light."""
   fragments = raster.rasterize(cameras.project(camera, vertices, size), head.triangles, size)
   attributes = [head.albedo, normals(vertices, head.triangles), eye_directions(head)]
   if person.texture is not None:

@@ -17,7 +17,8 @@ def portrait(talker: Talker, record: Mapping[str, Any]) -> Iterator[np.ndarray]:
   """T frames uint8 [H, W, 3] of a clip, with its own latent and its label (or neutral)."""
   frames = len(record['motion'])
   encode = latents.Encoder(talker.expression, talker.speech_encoder)
-  coefficients = Coefficients(record['expression'], record['motion'])
+  sway = record['sway'] if record['sway'].any() else None  # nobody watched: they follow the head
+  coefficients = Coefficients(record['expression'], record['motion'], sway)
   emotion = np.tile(emotions.to_measure(record), (frames, 1))
   latent = np.tile(encode(record), (frames, 1))
   return speak.paint(talker, coefficients, emotion, latent)

@@ -155,7 +155,7 @@ def paint(
   def portraits(start: int) -> np.ndarray:
     # Constant shapes: the last batch is filled up with its last frame.
     index = np.minimum(np.arange(start, start + batch), frames - 1)
-    rendering = render(Coefficients(coefficients.expression[index], coefficients.motion[index]))
+    rendering = render(jax.tree.map(lambda x: x[index], coefficients))
     painted = _paint(talker, rendering, emotion[index], latent[index], style)
     return painted[: frames - start]
 

@@ -33,6 +33,8 @@ class Head(nn.Module):
   skin: Tensor  # [V] how far the texture covers it
   texture: Tensor | None  # [R, R, 3]
   eyes: Tensor | None  # [2, 3] albedo of white and iris
+  bust: Tensor | None  # [R, R, 4] collar and shoulders at rest, 0..1, and where they cover
+  bust_follows: Tensor | None  # [7, 3] (1, pose) -> right, up (head widths), roll (rad)
 
   def __init__(self, tensors: dict[str, Tensor]):
     """Takes the tensors above, by name."""
@@ -49,7 +51,7 @@ class Head(nn.Module):
       'skin',
     ):
       self.register_buffer(name, tensors[name])
-    for name in ('texture', 'eyes'):  # None: the head's own
+    for name in ('texture', 'eyes', 'bust', 'bust_follows'):  # None: the head's own, or none
       self.register_buffer(name, tensors.get(name))
 
   def vertices(self, expression: Tensor, motion: Tensor) -> Tensor:
@@ -60,7 +62,7 @@ class Head(nn.Module):
     return moved @ rotation_matrix(motion[:3]).T + motion[3:6]
 
   def render(self, expression: Tensor, motion: Tensor, size: int) -> Tensor:
-    """One picture uint8 [size, size, 3] on black."""
+    """One picture uint8 [size, size, 3] on black; the bust follows the head."""
     vertices = self.vertices(expression, motion)
     depth = DISTANCE - vertices[:, 2]
     scale = FOCAL * size / depth
@@ -74,9 +76,25 @@ class Head(nn.Module):
     if self.texture is not None:
       albedo = albedo + covered * (look_up(self.texture, address) - albedo)
     colour = (albedo * shade(_unit(normal), self.light)).clamp(0, 1)
-    picture = torch.zeros(size * size, 3, dtype=torch.uint8, device=colour.device)
-    picture[fragments.pixel] = (((colour * 2 - 1) + 1) * 127.5).round().to(torch.uint8)
-    return picture.reshape(size, size, 3)
+    picture = colour.new_full((size * size, 3), -1.0)
+    picture[fragments.pixel] = colour * 2 - 1
+    picture = self._dress(picture.reshape(size, size, 3), motion)
+    return ((picture + 1) * 127.5).round().to(torch.uint8)
+
+  def _dress(self, picture: Tensor, motion: Tensor) -> Tensor:
+    """Lays collar and shoulders over the lower half of a picture [S, S, 3] -1..1."""
+    if self.bust is None or self.bust_follows is None:
+      return picture
+    size = len(picture)
+    half = size // 2
+    right, up, roll = self.bust_follows[0] + motion[:6] @ self.bust_follows[1:]
+    place = (torch.arange(size, device=picture.device) + 0.5) / size
+    x = (place - 0.5 - right * FOCAL / DISTANCE)[None, :]
+    y = (1 - place[half:] - up * FOCAL / DISTANCE)[:, None]
+    across, above = x * roll.cos() + y * roll.sin(), y * roll.cos() - x * roll.sin()
+    colour, cover = look_up(self.bust, torch.stack([across + 0.5, 1 - above], -1)).split((3, 1), -1)
+    lower = picture[half:] + cover * (colour * 2 - 1 - picture[half:])
+    return torch.cat([picture[:half], lower])
 
   def _eyeballs(self, gaze: Tensor) -> Tensor:
     """[2 N, 3]: the eyeballs turn as rigid bodies by pitch and yaw about their own centres."""
@@ -148,7 +166,7 @@ def shade(normal: Tensor, light: Tensor) -> Tensor:
 
 
 def look_up(texture: Tensor, address: Tensor) -> Tensor:
-  """Bilinear colours [..., 3] of a texture [R, R, 3] at addresses [..., 2] in 0..1."""
+  """Bilinear colours [..., C] of a texture [R, R, C] at addresses [..., 2] in 0..1."""
   size = len(texture)
   at = (address * size - 0.5).clamp(0, size - 1)
   low = at.long().clamp(max=size - 2)

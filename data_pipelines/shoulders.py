@@ -1,0 +1,230 @@
+"""Watches the shoulders in videos of a person: what they look like, and how they sway.
+
+A picture of them at rest and three numbers a frame are found in turn, by enhanced correlation
+(Evangelidis and Psarakis, 2008). What belongs to them is what is steadier when their sway is taken
+out: below a skyline, since whatever stands on the lower edge of the picture hangs together.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter, gaussian_filter1d, median_filter
+
+from gmtalker_jax.data import schema, source
+from gmtalker_jax.face import camera
+from gmtalker_jax.face import landmarks as names
+from gmtalker_jax.face.bust import Bust
+
+from . import spooled
+
+SIDE = 256  # pixels, at most, of the picture of the shoulders
+SHOTS = 200  # frames that say enough of them
+_ROUNDS = 3
+_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
+_BLUR = 5  # pixels of the filter within the search
+_UNIT = camera.DEFAULT.focal / camera.DEFAULT.distance  # sides of the picture per head width
+_FAR = (0.25, 0.25, 0.2)  # a frame whose sway is so far from what the head says was not found
+_SOFT = 0.02  # sides: how gently the skyline fades in
+_SKYLINE = 0.08, 0.02  # sides over which it is steady: median, then Gaussian
+_NOISE = 1e-5  # variance of grey 0..1 that is none: flat cloth and flat wall say nothing
+_GAIN = 0.2  # share of the shoulders' variance that their sway must explain
+_RIDGE = 1 / 150  # of the samples: how much 'the head says nothing' weighs
+
+
+class Clip(NamedTuple):
+  """A spooled clip of T frames."""
+
+  path: Path  # see spooled.py
+  landmarks: np.ndarray  # [T, 478, 2] of the fitted head, crop units (track.Crop)
+  training: np.ndarray  # [N] frames that may be learnt from
+
+
+class Watched(NamedTuple):
+  """Shoulders, and their sway [T, 3] in every clip."""
+
+  bust: Bust
+  sways: list[np.ndarray]
+
+
+class _Shots(NamedTuple):
+  """N frames to learn from."""
+
+  colour: np.ndarray  # uint8 [N, R, R, 3]
+  grey: np.ndarray  # [N, R, R] 0..1
+  pose: np.ndarray  # [N, 6]
+  free: np.ndarray  # [R, R] 1 = below the mouth, and the face never comes there
+
+
+def watch(clips: Sequence[Clip]) -> Watched | None:
+  """Finds the shoulders in clips of one person in the same clothes before a fixed camera.
+
+  Returns None where there is nothing to gain: none are seen, they rest, or they are not the same.
+  """
+  shots = _shots(clips)
+  if len(shots.grey) < 2:
+    return None
+  cover, sways = _learn(shots)
+  if not cover.any() or _gain(shots, cover, sways) < _GAIN:
+    return None
+  follows = _regress(shots.pose, sways)
+  reference = _plate(shots.grey, sways)
+  found = [_sways(clip, reference, cover, follows) for clip in clips]
+  poses, known = [], []
+  for clip, sway in zip(clips, found, strict=True):
+    poses.append(_record(clip)[0]['motion'][clip.training, :6])
+    known.append(sway[clip.training])
+  follows = _regress(np.concatenate(poses), np.concatenate(known))
+  colour = _plate(shots.colour, sways) / 255 * (cover[..., None] > 0)  # hidden noise takes bytes
+  picture = np.round(np.concatenate([colour, cover[..., None]], -1) * 255) / 255
+  return Watched(Bust(picture.astype(np.float32), follows), found)
+
+
+def _learn(shots: _Shots) -> tuple[np.ndarray, np.ndarray]:
+  """Cover [R, R] of the shoulders at rest, and the sways [N, 3] of the shots."""
+  cover = shots.free
+  translation = shots.pose[:, schema.TRANSLATION][:, :2]
+  middle = np.abs(shots.pose - np.median(shots.pose, 0)).sum(1).argmin()
+  reference = shots.grey[middle]
+  sways = np.pad(translation - translation[middle], ((0, 0), (0, 1)))  # as the head, to begin with
+  for _ in range(_ROUNDS):
+    guesses = sways
+    sways = np.stack([
+      _search(reference, picture, cover, guess)
+      for picture, guess in zip(shots.grey, guesses, strict=True)
+    ])  # fmt: skip
+    sways -= sways.mean(0)  # rest is in the middle of what is seen
+    reference = _plate(shots.grey, sways)
+    cover = _cover(shots.grey, sways, shots.free)
+    if not cover.any():
+      break
+  return cover, sways
+
+
+def _cover(grey: np.ndarray, sways: np.ndarray, free: np.ndarray) -> np.ndarray:
+  """[R, R] 0..1 where taking the sway out leaves less variance than leaving it in."""
+  size = len(free)
+  gain = (grey.var(0) - _still(grey, sways).var(0) - _NOISE) * free
+  gain = gaussian_filter(gain, 0.01 * size)
+  over = np.cumsum(gain[::-1], 0)  # of all from the lower edge up to a row
+  height = np.where(over.max(0) > 0, over.argmax(0) + 1, 0).astype(np.float32)
+  height = median_filter(height, round(_SKYLINE[0] * size) | 1, mode='nearest')
+  height = gaussian_filter1d(height, _SKYLINE[1] * size, mode='nearest')
+  up = size - np.arange(size)[:, None] - 0.5
+  return (np.clip((height - up) / (_SOFT * size) + 0.5, 0, 1) * (height > 1)).astype(np.float32)
+
+
+def _gain(shots: _Shots, cover: np.ndarray, sways: np.ndarray) -> float:
+  """Share of the variance under the cover that the sways explain."""
+  left, whole = (x.var(0)[cover > 0.5].sum() for x in (_still(shots.grey, sways), shots.grey))
+  return float(1 - left / max(whole, 1e-9))
+
+
+def _sways(clip: Clip, reference, cover, follows) -> np.ndarray:
+  """The sway [T, 3] of every frame; what the head says where the shoulders are not found."""
+  record, pictures = _record(clip)
+  said = follows[0] + record['motion'][:, :6] @ follows[1:]
+  found = [
+    _search(reference, _grey(picture), cover, guess) if valid else guess
+    for picture, guess, valid in zip(pictures, said, record['valid'], strict=True)
+  ]
+  return np.stack(found).astype(np.float32)
+
+
+def _search(
+  reference: np.ndarray, picture: np.ndarray, cover: np.ndarray, guess: np.ndarray
+) -> np.ndarray:
+  """The sway [3] that brings the reference onto a picture; the guess where there is none."""
+  size = len(picture)
+  begin = _matrix(guess, size)
+  mask = (cv2.warpAffine(cover, begin, (size, size), borderMode=cv2.BORDER_REPLICATE) > 0.5) * 255
+  try:
+    _, found = cv2.findTransformECC(
+      reference, picture, begin, cv2.MOTION_EUCLIDEAN, _STOP, mask.astype(np.uint8), _BLUR
+    )
+  except cv2.error:  # it does not converge
+    return guess
+  sway = _from_matrix(found, size)
+  return sway if (np.abs(sway - guess) < _FAR).all() else guess
+
+
+def _still(pictures: np.ndarray, sways: np.ndarray) -> np.ndarray:
+  """Pictures [N, R, R, ...] with the shoulders brought to rest."""
+  size = pictures.shape[1]
+  flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+  return np.stack([
+    cv2.warpAffine(p, _matrix(s, size), (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    for p, s in zip(pictures, sways, strict=True)
+  ])  # fmt: skip
+
+
+def _plate(pictures: np.ndarray, sways: np.ndarray) -> np.ndarray:
+  """The shoulders at rest: the median, which forgets hands."""
+  return np.median(_still(pictures, sways), 0).astype(np.float32)
+
+
+def _matrix(sway: np.ndarray, size: int) -> np.ndarray:
+  """A sway as [2, 3] in pixels of a picture, as OpenCV counts them: from rest to where it is."""
+  cosine, sine = np.cos(sway[2]), np.sin(sway[2])
+  turn = np.array([[cosine, sine], [-sine, cosine]])
+  pivot = np.array([size / 2, size]) - 0.5
+  shift = np.array([sway[0], -sway[1]]) * _UNIT * size
+  return np.c_[turn, pivot + shift - turn @ pivot].astype(np.float32)
+
+
+def _from_matrix(matrix: np.ndarray, size: int) -> np.ndarray:
+  """The inverse of `_matrix`."""
+  pivot = np.array([size / 2, size]) - 0.5
+  x, y = (matrix[:, :2] @ pivot + matrix[:, 2] - pivot) / (_UNIT * size)
+  return np.array([x, -y, np.arctan2(matrix[0, 1], matrix[0, 0])])
+
+
+def _regress(pose: np.ndarray, sways: np.ndarray) -> np.ndarray:
+  """[7, 3]: the sway that poses [N, 6] tell, see Bust.follows."""
+  middle, spread = pose.mean(0), pose.std(0) + 1e-4
+  x, y = (pose - middle) / spread, sways - sways.mean(0)
+  slopes = np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(6), x.T @ y) / spread[:, None]
+  return np.concatenate([[sways.mean(0) - middle @ slopes], slopes]).astype(np.float32)
+
+
+def _shots(clips: Sequence[Clip]) -> _Shots:
+  """Frames spread evenly over those that may be learnt from."""
+  places = [(i, at) for i, clip in enumerate(clips) for at in clip.training]
+  chosen = [places[k] for k in np.unique(np.linspace(0, len(places) - 1, SHOTS).astype(int))]
+  colours, poses, landmarks = [], [], []
+  for i, clip in enumerate(clips):
+    mine = [at for of, at in chosen if of == i]
+    record, pictures = _record(clip)
+    wanted = set(mine)
+    colours += [picture for at, picture in enumerate(pictures) if at in wanted]
+    poses.append(record['motion'][mine, :6])
+    landmarks.append(clip.landmarks[mine])
+  grey = np.stack([_grey(c) for c in colours])
+  free = _free(np.concatenate(landmarks), grey.shape[1])
+  return _Shots(np.stack(colours), grey, np.concatenate(poses), free)
+
+
+def _free(landmarks: np.ndarray, size: int) -> np.ndarray:
+  """[R, R] 1 = below the mouth in most, and outside the face in all of landmarks [N, 478, 2]."""
+  points = (landmarks * [1, -1] + 0.5) * size - 0.5
+  faces = np.zeros((size, size), np.uint8)
+  for outline in points[:, names.SILHOUETTE]:
+    cv2.fillConvexPoly(faces, cv2.convexHull(np.round(outline).astype(np.int32)), 1)
+  mouth = np.median(points[:, names.MIDDLE_LIPS, 1])
+  return ((faces == 0) & (np.arange(size)[:, None] > mouth)).astype(np.float32)
+
+
+def _record(clip: Clip) -> tuple[dict[str, Any], Iterator[np.ndarray]]:
+  """The record of a clip, and its pictures uint8 [R, R, 3] while they are read."""
+  record, size = spooled.read(clip.path)
+  side = min(size, SIDE)
+  pictures = (source.decode(frame) for frame in record['frames'])
+  if side < size:
+    pictures = (cv2.resize(p, (side, side), interpolation=cv2.INTER_AREA) for p in pictures)
+  return record, pictures
+
+
+def _grey(picture: np.ndarray) -> np.ndarray:
+  return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255

@@ -55,6 +55,7 @@ class _Shots(NamedTuple):
   colour: np.ndarray  # uint8 [N, R, R, 3]
   grey: np.ndarray  # [N, R, R] 0..1
   pose: np.ndarray  # [N, 6]
+  clip: np.ndarray  # [N] which clip
   free: np.ndarray  # [R, R] 1 = below the mouth, and the face never comes there
 
 
@@ -77,9 +78,7 @@ def watch(clips: Sequence[Clip]) -> Watched | None:
     poses.append(_record(clip)[0]['motion'][clip.training, :6])
     known.append(sway[clip.training])
   follows = _regress(np.concatenate(poses), np.concatenate(known))
-  colour = _plate(shots.colour, sways) / 255 * (cover[..., None] > 0)  # hidden noise takes bytes
-  picture = np.round(np.concatenate([colour, cover[..., None]], -1) * 255) / 255
-  return Watched(Bust(picture.astype(np.float32), follows), found)
+  return Watched(Bust(_picture(shots, sways, cover), follows), found)
 
 
 def _learn(shots: _Shots) -> tuple[np.ndarray, np.ndarray]:
@@ -117,9 +116,22 @@ def _cover(grey: np.ndarray, sways: np.ndarray, free: np.ndarray) -> np.ndarray:
 
 
 def _gain(shots: _Shots, cover: np.ndarray, sways: np.ndarray) -> float:
-  """Share of the variance under the cover that the sways explain."""
-  left, whole = (x.var(0)[cover > 0.5].sum() for x in (_still(shots.grey, sways), shots.grey))
+  """Share of what changes under the cover, within clips, that one picture and its sways explain.
+
+  Below 0 where clips show different clothes.
+  """
+  under = cover > 0.5
+  resting = _still(shots.grey, sways)[:, under]
+  left = ((resting - np.median(resting, 0)) ** 2).sum()
+  parts = [shots.grey[shots.clip == clip][:, under] for clip in np.unique(shots.clip)]
+  whole = sum(((part - part.mean(0)) ** 2).sum() for part in parts)
   return float(1 - left / max(whole, 1e-9))
+
+
+def _picture(shots: _Shots, sways: np.ndarray, cover: np.ndarray) -> np.ndarray:
+  """[R, R, 4] in steps of 1/255; black where nothing is covered, for the file's sake."""
+  levels = np.round(np.c_[_plate(shots.colour, sways), 255 * cover[..., None]])
+  return (levels * (levels[..., 3:] > 0) / 255).astype(np.float32)
 
 
 def _sways(clip: Clip, reference, cover, follows) -> np.ndarray:
@@ -203,7 +215,8 @@ def _shots(clips: Sequence[Clip]) -> _Shots:
     landmarks.append(clip.landmarks[mine])
   grey = np.stack([_grey(c) for c in colours])
   free = _free(np.concatenate(landmarks), grey.shape[1])
-  return _Shots(np.stack(colours), grey, np.concatenate(poses), free)
+  clip = np.array([of for of, _ in chosen])
+  return _Shots(np.stack(colours), grey, np.concatenate(poses), clip, free)
 
 
 def _free(landmarks: np.ndarray, size: int) -> np.ndarray:

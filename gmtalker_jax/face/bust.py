@@ -42,7 +42,7 @@ def lay_over(rgb: jax.Array, bust: Bust, sway: jax.Array, camera: Camera) -> jax
   shift = sway[:2] * (camera.focal / camera.distance)
   cosine, sine = jnp.cos(sway[2]), jnp.sin(sway[2])
   # From the pivot, the middle of the lower edge, in sides of the picture: x right, y up.
-  x = (jnp.arange(size) + 0.5) / size - 0.5 - shift[0]
+  x = ((jnp.arange(size) + 0.5) / size - 0.5 - shift[0])[None]
   y = (1 - (jnp.arange(half, size) + 0.5) / size - shift[1])[:, None]
   across, up = cosine * x + sine * y, cosine * y - sine * x
   seen = chart.look_up(jnp.asarray(bust.picture), jnp.stack([across + 0.5, 1 - up], -1))

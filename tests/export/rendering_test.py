@@ -10,6 +10,7 @@ import torch
 from gmtalker_jax.export import exporting
 from gmtalker_jax.export.gmtalker_torch.head import Head
 from gmtalker_jax.face import render
+from gmtalker_jax.face.bust import Bust
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.types import Coefficients
 
@@ -24,7 +25,11 @@ def test_pictures_of_the_head_are_the_same(dressed):
     texture = numbers.uniform(0, 1, (32, 32, 3)).astype(np.float32)
     light = numbers.normal(0.3, 0.1, (9, 3)).astype(np.float32)
     eyes = np.array([[0.9, 0.9, 0.8], [0.1, 0.3, 0.6]], np.float32)
-    person = dataclasses.replace(person, texture=texture, light=light, eyes=eyes)
+    picture = numbers.uniform(0, 1, (32, 32, 4)).astype(np.float32)
+    follows = numbers.normal(0, 0.1, (7, 3)).astype(np.float32)
+    person = dataclasses.replace(
+      person, texture=texture, light=light, eyes=eyes, bust=Bust(picture, follows)
+    )
   talker = talker._replace(person=person)
   expression = numbers.uniform(0, 0.5, (3, 50)).astype(np.float32)
   motion = numbers.normal(0, 0.15, (3, 12)).astype(np.float32)

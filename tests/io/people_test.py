@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import json
 
 import cv2
@@ -9,7 +10,7 @@ from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.face.bust import Bust
 from gmtalker_jax.face.light import DEFAULT_LIGHT
 from gmtalker_jax.face.person import Person
-from gmtalker_jax.io import people
+from gmtalker_jax.io import people, workdir
 
 RNG = np.random.default_rng(0)
 IDENTITY = RNG.normal(size=80).astype(np.float32)
@@ -41,6 +42,16 @@ def test_shoulders_go_through_json_and_come_back():
   again = people.from_json(json.loads(json.dumps(people.to_json(person)))).bust
   np.testing.assert_array_equal(again.picture, picture)
   np.testing.assert_array_equal(again.follows, bust.follows)
+
+
+def test_a_workdir_holds_all_that_is_known_of_a_person():
+  picture = np.concatenate([texture(64), texture(64)[..., :1]], -1)
+  bust, eyes = Bust(picture, np.zeros((7, 3), np.float32)), np.full((2, 3), 0.5, np.float32)
+  values = people.to_json(Person(IDENTITY, texture(64), DEFAULT_LIGHT, eyes, bust))
+  assert set(values) == {field.name for field in dataclasses.fields(Person)}
+  about = workdir.About('portrait', {}, {}, (), (), 'arkit', 'logmel', **values)
+  again = people.to_json(people.from_json(about._asdict()))
+  assert again == values
 
 
 def test_an_identity_alone_is_a_plain_person():

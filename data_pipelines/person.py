@@ -65,6 +65,7 @@ def prepare_person(
   encoder: str = speech.DEFAULT,
   size: int = 256,
   plain: bool = False,
+  with_shoulders: bool = True,
   labels: Mapping[str, str] | None = None,
   progress: bool = True,
   overwrite: bool = False,
@@ -79,6 +80,7 @@ def prepare_person(
     encoder: speech features, see speech/__init__.py.
     size: pixels of the pictures.
     plain: render with the head's own skin and light, without a fitted likeness.
+    with_shoulders: render them too, where they can be followed (not if `plain`).
     labels: name of a video -> emotion; the others are unknown.
     progress: show bars on stderr.
     overwrite: replace `out` if it exists.
@@ -109,7 +111,7 @@ def prepare_person(
     sheet.save(work / prepare.CONTACT_SHEET)
     likeness = None if plain else _likeness([p for p in pieces if p.split == 'train'], spool)
     sways: dict[str, np.ndarray] = {}
-    if likeness:
+    if likeness and with_shoulders:
       likeness, sways = _with_shoulders(likeness, fitted, pieces, spool)
     splits = {
       split: _records(

@@ -42,6 +42,7 @@ ROWS = {
   'z_posterior': Row('z from the posterior only', ('data.posterior_share=1.0',)),
   'z_prior': Row('z from the prior only', ('data.posterior_share=0.0',)),
   'plain': Row('rendering without the texture and light of the person', records='plain'),
+  'bare': Row('rendering without the shoulders of the person', records='bare'),
   'perceptual': Row('with LPIPS', ('loss.perceptual=0.3', 'loss.perceptual_crop=64')),
   'critic': Row('with a discriminator', ('loss.adversarial=0.05',)),
   'begun': Row('begun with the painter of --begin'),
@@ -75,7 +76,10 @@ def shared(plan: Plan) -> list[Step]:
 
   labels = plan.out / 'labels.csv'
   files.write_text(labels, ''.join(f'{Path(video).name},neutral\n' for video in plan.videos))
-  return [*steps, again('plain', '--plain'), again('neutral', '--emotions', str(labels))]
+  return [
+    *steps, again('plain', '--plain'), again('bare', '--no-shoulders'),
+    again('neutral', '--emotions', str(labels)),
+  ]  # fmt: skip
 
 
 def portrait(plan: Plan, name: str, seed: int) -> list[Step]:

@@ -43,6 +43,7 @@ def main(argv: Sequence[str]) -> int:
   )  # fmt: skip
   add('--size', type=arguments.count, default=256, help='pixels of kept frames (default 256)')
   add('--plain', action='store_true', help="render with the head's own skin and light: no likeness")
+  add('--no-shoulders', action='store_true', help='of a person: render the head alone')
   add('--name', default='', help='of a person (default: that of the first video)')
   add('--emotions', metavar='CSV', help='of a person: lines VIDEO,EMOTION where it is known')
   add('--head', metavar='FILE', help='of the kind bfm: BFM_model_front.mat')
@@ -60,6 +61,8 @@ def main(argv: Sequence[str]) -> int:
     raise InputError(
       f"got --head, --fps or --silence for the kind {args.kind!r}, expected them for 'bfm' alone"
     )
+  if args.kind != 'person' and args.no_shoulders:
+    raise InputError(f'got --no-shoulders for {args.kind!r}, whose kind shows none; leave it out')
   make = {'person': _person, 'bfm': _coefficients}.get(args.kind, _folder)
   report = make(args, encoder)
   print(shipped.module('data_pipelines.report').summary(report))
@@ -116,6 +119,7 @@ def _person(args, encoder: str):
     encoder=encoder,
     size=args.size,
     plain=args.plain,
+    with_shoulders=not args.no_shoulders,
     labels=pipeline.read_labels(args.emotions) if args.emotions else None,
     overwrite=args.overwrite,
   )

@@ -70,15 +70,13 @@ def watch(clips: Sequence[Clip]) -> Watched | None:
   cover, sways = _learn(shots)
   if not cover.any() or _gain(shots, cover, sways) < _GAIN:
     return None
-  follows = _regress(shots.pose, sways)
-  reference = _plate(shots.grey, sways)
-  found = [_sways(clip, reference, cover, follows) for clip in clips]
-  poses, known = [], []
-  for clip, sway in zip(clips, found, strict=True):
-    poses.append(_record(clip)[0]['motion'][clip.training, :6])
-    known.append(sway[clip.training])
-  follows = _regress(np.concatenate(poses), np.concatenate(known))
-  return Watched(Bust(_picture(shots, sways, cover), follows), found)
+  reference, said = _plate(shots.grey, sways), _regress(shots.pose, sways)
+  poses, found = zip(*[_search_all(clip, reference, cover, said) for clip in clips], strict=True)
+  learnt = [
+    np.concatenate([rows[clip.training] for rows, clip in zip(of, clips, strict=True)])
+    for of in (poses, found)
+  ]
+  return Watched(Bust(_picture(shots, sways, cover), _regress(*learnt)), list(found))
 
 
 def _learn(shots: _Shots) -> tuple[np.ndarray, np.ndarray]:
@@ -134,15 +132,18 @@ def _picture(shots: _Shots, sways: np.ndarray, cover: np.ndarray) -> np.ndarray:
   return (levels * (levels[..., 3:] > 0) / 255).astype(np.float32)
 
 
-def _sways(clip: Clip, reference, cover, follows) -> np.ndarray:
-  """The sway [T, 3] of every frame; what the head says where the shoulders are not found."""
+def _search_all(
+  clip: Clip, reference: np.ndarray, cover: np.ndarray, follows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Pose [T, 6] and sway [T, 3] of every frame; what the head says where none is found."""
   record, pictures = _record(clip)
-  said = follows[0] + record['motion'][:, :6] @ follows[1:]
+  pose = record['motion'][:, :6]
+  said = follows[0] + pose @ follows[1:]
   found = [
     _search(reference, _grey(picture), cover, guess) if valid else guess
     for picture, guess, valid in zip(pictures, said, record['valid'], strict=True)
   ]
-  return np.stack(found).astype(np.float32)
+  return pose, np.stack(found).astype(np.float32)
 
 
 def _search(

@@ -23,6 +23,7 @@ def main(argv: Sequence[str]) -> int:
   add('--records', required=True, metavar='DIR', help='of `gmtalker prepare person`')
   add('--out', required=True, metavar='DIR')
   add('--seed', type=int, default=0)
+  add('--strength', type=float, metavar='S', help='of the change; 1 = as in TALKER (default 1.5)')
   args = parser.read(argv)
   extras.require('act', 'prepare')
 
@@ -44,7 +45,10 @@ def main(argv: Sequence[str]) -> int:
       f'got records with speech features of {sorted(spoken)}, expected {heard!r} as the talker '
       f'{args.talker!r} hears; prepare them with --encoder {who.speech_encoder}'
     )
-  acted = acting.performances(who, splits['train'], args.seed)
+  strength = acting.STRENGTH if args.strength is None else args.strength
+  if not 0 < strength <= 3:
+    raise InputError(f'got --strength {strength:g}, expected more than 0 and at most 3')
+  acted = acting.performances(who, splits['train'], args.seed, strength)
   bar = tqdm(acted, desc='acting', unit='clip', delay=1, leave=False,
              total=len(splits['train']) * len(schema.EMOTIONS))  # fmt: skip
   kept = ({**record, 'frames': [], 'renderings': []} for record in splits['test'])

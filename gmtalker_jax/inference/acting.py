@@ -15,10 +15,13 @@ from gmtalker_jax.data import schema
 from gmtalker_jax.inference import speak
 from gmtalker_jax.inference.talker import Talker
 
+STRENGTH = 1.5  # a filmed face rests in its own way, and strangers see less in it than in ours
 _NEUTRAL = schema.EMOTIONS[schema.NEUTRAL]
 
 
-def act(talker: Talker, record: Mapping[str, Any], emotion: str, seed: int) -> dict[str, Any]:
+def act(
+  talker: Talker, record: Mapping[str, Any], emotion: str, seed: int, strength: float = STRENGTH
+) -> dict[str, Any]:
   """The clip with another emotion, at level 3 and labelled; without pictures.
 
   Args:
@@ -26,6 +29,7 @@ def act(talker: Talker, record: Mapping[str, Any], emotion: str, seed: int) -> d
     record: see data/schema.py; of a neutral face.
     emotion: one of schema.EMOTIONS.
     seed: of the manner w.
+    strength: of the change; 1 = as in the generator's own face.
   """
 
   def face(name: str) -> np.ndarray:
@@ -38,14 +42,17 @@ def act(talker: Talker, record: Mapping[str, Any], emotion: str, seed: int) -> d
     'id': f'{record["id"]}_{emotion}',
     'emotion': emotion,
     'level': schema.LEVELS,
-    'expression': np.clip(record['expression'] + change, 0, 1).astype(np.float32),
+    'expression': np.clip(record['expression'] + strength * change, 0, 1).astype(np.float32),
     'frames': [],
     'renderings': [],
   }
 
 
 def performances(
-  talker: Talker, records: Sequence[Mapping[str, Any]], seed: int = 0
+  talker: Talker,
+  records: Sequence[Mapping[str, Any]],
+  seed: int = 0,
+  strength: float = STRENGTH,
 ) -> Iterator[dict[str, Any]]:
   """All clips without their pictures, those without emotion as neutral and acted.
 
@@ -58,4 +65,4 @@ def performances(
       continue
     for emotion in schema.EMOTIONS:
       if emotion == _NEUTRAL or emotion not in shown:
-        yield act(talker, record, emotion, seed + number)
+        yield act(talker, record, emotion, seed + number, strength)

@@ -47,6 +47,19 @@ def test_a_smile_is_added_to_what_the_person_does(who):
     assert np.corrcoef(*both)[0, 1] > 0.7
 
 
+def test_strength_scales_the_change_until_a_muscle_is_at_its_end(who):
+  record = clip(who, 'a')
+  faint, whole, much = (
+    acting.act(who, record, 'happy', 0, s)['expression'] - record['expression']
+    for s in (0.3, 0.6, 3.0)
+  )
+  free = (record['expression'] + whole > 0) & (record['expression'] + whole < 1)
+  assert free.mean() > 0.5
+  np.testing.assert_allclose(whole[free], 2 * faint[free], atol=1e-6)
+  assert (np.abs(much) >= np.abs(whole) - 1e-6).all()
+  assert (record['expression'] + much).max() <= 1
+
+
 def test_neutral_is_the_person(who):
   record = clip(who, 'a')
   found = acting.act(who, record, 'neutral', 0)

@@ -218,7 +218,7 @@ METRICS = (
     better=(0.0, 1.5),
     truth=1.0,
     needs=('portrait_records',),
-    definition='mean absolute second difference in time where the photograph stands still and no '
-    'head is, portrait over photograph, up to 75 frames of the longest held-out clip',
+    definition='mean absolute second difference in time where the photograph stands still and the '
+    'rendering shows nothing, portrait over photograph, up to 75 frames of the longest held-out clip',
   ),
 )

@@ -1,7 +1,7 @@
 """Watches the shoulders in videos of a person: what they look like, and how they sway.
 
-A picture of them at rest and three numbers a frame are found in turn, by enhanced correlation
-(Evangelidis and Psarakis, 2008). What belongs to them is what is steadier when their sway is taken
+A picture of them at rest and a projective map for each frame are found in turn, by enhanced
+correlation (Evangelidis and Psarakis, 2008): first as a rigid motion, then whole. What belongs to them is what is steadier when their sway is taken
 out: below a skyline, since whatever stands on the lower edge of the picture hangs together.
 """
 
@@ -22,11 +22,12 @@ from . import spooled
 
 SIDE = 256  # pixels, at most, of the picture of the shoulders
 SHOTS = 200  # frames that say enough of them
-_ROUNDS = 3
+_ROUNDS = (cv2.MOTION_EUCLIDEAN,) * 3 + (cv2.MOTION_HOMOGRAPHY,) * 2
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 _BLUR = 5  # pixels of the filter within the search
 _UNIT = camera.DEFAULT.focal / camera.DEFAULT.distance  # sides of the picture per head width
-_FAR = (0.25, 0.25, 0.2)  # a frame whose sway is so far from what the head says was not found
+_FAR = 0.12  # sides from what the head says: a frame whose shoulders are there was not found
+_CORNERS = np.array([[-0.4, 0, 1], [0.4, 0, 1], [-0.2, 0.25, 1], [0.2, 0.25, 1]])  # of them
 _SOFT = 0.02  # sides: how gently the skyline fades in
 _SKYLINE = 0.08, 0.02  # sides over which it is steady: median, then Gaussian
 _NOISE = 1e-5  # variance of grey 0..1 that is none: flat cloth and flat wall say nothing
@@ -43,7 +44,7 @@ class Clip(NamedTuple):
 
 
 class Watched(NamedTuple):
-  """Shoulders, and their sway [T, 3] in every clip."""
+  """Shoulders, and their sway [T, 8] in every clip."""
 
   bust: Bust
   sways: list[np.ndarray]
@@ -80,19 +81,19 @@ def watch(clips: Sequence[Clip]) -> Watched | None:
 
 
 def _learn(shots: _Shots) -> tuple[np.ndarray, np.ndarray]:
-  """Cover [R, R] of the shoulders at rest, and the sways [N, 3] of the shots."""
+  """Cover [R, R] of the shoulders at rest, and the sways [N, 8] of the shots."""
   cover = shots.free
-  translation = shots.pose[:, schema.TRANSLATION][:, :2]
+  translation = shots.pose[:, schema.TRANSLATION]
   middle = np.abs(shots.pose - np.median(shots.pose, 0)).sum(1).argmin()
   reference = shots.grey[middle]
-  sways = np.pad(translation - translation[middle], ((0, 0), (0, 1)))  # as the head, to begin with
-  for _ in range(_ROUNDS):
-    guesses = sways
+  sways = np.zeros((len(shots.pose), len(schema.SWAY_NAMES)))
+  sways[:, [2, 5]] = _UNIT * (translation - translation[middle])[:, :2]  # as the head, to begin
+  for kind in _ROUNDS:
     sways = np.stack([
-      _search(reference, picture, cover, guess)
-      for picture, guess in zip(shots.grey, guesses, strict=True)
+      _search(reference, picture, cover, guess, kind)
+      for picture, guess in zip(shots.grey, sways, strict=True)
     ])  # fmt: skip
-    sways -= sways.mean(0)  # rest is in the middle of what is seen
+    sways = _centred(sways)
     reference = _plate(shots.grey, sways)
     cover = _cover(shots.grey, sways, shots.free)
     if not cover.any():
@@ -135,32 +136,47 @@ def _picture(shots: _Shots, sways: np.ndarray, cover: np.ndarray) -> np.ndarray:
 def _search_all(
   clip: Clip, reference: np.ndarray, cover: np.ndarray, follows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Pose [T, 6] and sway [T, 3] of every frame; what the head says where none is found."""
+  """Pose [T, 6] and sway [T, 8] of every frame; what the head says where none is found."""
   record, pictures = _record(clip)
   pose = record['motion'][:, :6]
   said = follows[0] + pose @ follows[1:]
   found = [
-    _search(reference, _grey(picture), cover, guess) if valid else guess
+    _search(reference, _grey(picture), cover, guess, _ROUNDS[-1]) if valid else guess
     for picture, guess, valid in zip(pictures, said, record['valid'], strict=True)
   ]
   return pose, np.stack(found).astype(np.float32)
 
 
 def _search(
-  reference: np.ndarray, picture: np.ndarray, cover: np.ndarray, guess: np.ndarray
+  reference: np.ndarray, picture: np.ndarray, cover: np.ndarray, guess: np.ndarray, kind: int
 ) -> np.ndarray:
-  """The sway [3] that brings the reference onto a picture; the guess where there is none."""
+  """The sway [8] that brings the reference onto a picture; the guess where there is none.
+
+  `kind` is OpenCV's; a guess for MOTION_EUCLIDEAN must be one.
+  """
   size = len(picture)
-  begin = _matrix(guess, size)
-  mask = (cv2.warpAffine(cover, begin, (size, size), borderMode=cv2.BORDER_REPLICATE) > 0.5) * 255
+  begin = _matrix(guess, size).astype(np.float32)
+  there = cv2.warpPerspective(cover, begin, (size, size), borderMode=cv2.BORDER_REPLICATE)
+  mask = ((there > 0.5) * 255).astype(np.uint8)
+  begin = begin if kind == cv2.MOTION_HOMOGRAPHY else begin[:2]
   try:
-    _, found = cv2.findTransformECC(
-      reference, picture, begin, cv2.MOTION_EUCLIDEAN, _STOP, mask.astype(np.uint8), _BLUR
-    )
+    _, found = cv2.findTransformECC(reference, picture, begin, kind, _STOP, mask, _BLUR)
   except cv2.error:  # it does not converge
     return guess
-  sway = _from_matrix(found, size)
-  return sway if (np.abs(sway - guess) < _FAR).all() else guess
+  sway = _from_matrix(np.concatenate([found, [[0, 0, 1]]])[:3], size)
+  return sway if np.abs(_corners(sway) - _corners(guess)).max() < _FAR else guess
+
+
+def _centred(sways: np.ndarray) -> np.ndarray:
+  """The sways [N, 8] from a rest that lies in the middle of what is seen."""
+  back = np.linalg.inv(_whole(sways.mean(0)))
+  return np.stack([_less_identity(_whole(sway) @ back) for sway in sways])
+
+
+def _corners(sway: np.ndarray) -> np.ndarray:
+  """Where [4, 2] the corners of shoulders are."""
+  places = _CORNERS @ _whole(sway).T
+  return places[:, :2] / places[:, 2:]
 
 
 def _still(pictures: np.ndarray, sways: np.ndarray) -> np.ndarray:
@@ -168,7 +184,9 @@ def _still(pictures: np.ndarray, sways: np.ndarray) -> np.ndarray:
   size = pictures.shape[1]
   flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
   return np.stack([
-    cv2.warpAffine(p, _matrix(s, size), (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    cv2.warpPerspective(
+      p, _matrix(s, size), (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
     for p, s in zip(pictures, sways, strict=True)
   ])  # fmt: skip
 
@@ -178,24 +196,34 @@ def _plate(pictures: np.ndarray, sways: np.ndarray) -> np.ndarray:
   return np.median(_still(pictures, sways), 0).astype(np.float32)
 
 
+def _whole(sway: np.ndarray) -> np.ndarray:
+  """A sway as the map [3, 3] from rest, see schema.SWAY_NAMES."""
+  return np.eye(3) + np.append(sway, 0).reshape(3, 3)
+
+
+def _less_identity(whole: np.ndarray) -> np.ndarray:
+  """The inverse of `_whole`."""
+  return (whole / whole[2, 2] - np.eye(3)).ravel()[:8]
+
+
+def _pixels(size: int) -> np.ndarray:
+  """[3, 3]: from sides of the picture, x right and y up, to its pixels as OpenCV counts them."""
+  return np.array([[size, 0, size / 2 - 0.5], [0, -size, size - 0.5], [0, 0, 1.0]])
+
+
 def _matrix(sway: np.ndarray, size: int) -> np.ndarray:
-  """A sway as [2, 3] in pixels of a picture, as OpenCV counts them: from rest to where it is."""
-  cosine, sine = np.cos(sway[2]), np.sin(sway[2])
-  turn = np.array([[cosine, sine], [-sine, cosine]])
-  pivot = np.array([size / 2, size]) - 0.5
-  shift = np.array([sway[0], -sway[1]]) * _UNIT * size
-  return np.c_[turn, pivot + shift - turn @ pivot].astype(np.float32)
+  """A sway as [3, 3] in pixels of a picture: from rest to where it is."""
+  there = _pixels(size) @ _whole(sway) @ np.linalg.inv(_pixels(size))
+  return there / there[2, 2]
 
 
 def _from_matrix(matrix: np.ndarray, size: int) -> np.ndarray:
   """The inverse of `_matrix`."""
-  pivot = np.array([size / 2, size]) - 0.5
-  x, y = (matrix[:, :2] @ pivot + matrix[:, 2] - pivot) / (_UNIT * size)
-  return np.array([x, -y, np.arctan2(matrix[0, 1], matrix[0, 0])])
+  return _less_identity(np.linalg.inv(_pixels(size)) @ matrix @ _pixels(size))
 
 
 def _regress(pose: np.ndarray, sways: np.ndarray) -> np.ndarray:
-  """[7, 3]: the sway that poses [N, 6] tell, see Bust.follows."""
+  """[7, 8]: the sway that poses [N, 6] tell, see Bust.follows."""
   middle, spread = pose.mean(0), pose.std(0) + 1e-4
   x, y = (pose - middle) / spread, sways - sways.mean(0)
   slopes = np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(6), x.T @ y) / spread[:, None]

@@ -30,7 +30,7 @@ class Coefficients:
 
   expression: jax.Array  # [..., T, E] blendshape weights, 0..1
   motion: jax.Array  # [..., T, M] see data/schema.py for the layout
-  sway: jax.Array | None = None  # [..., T, 3] of the shoulders; None = they follow the head
+  sway: jax.Array | None = None  # [..., T, 8] of the shoulders; None = they follow the head
 
 
 @struct.dataclass

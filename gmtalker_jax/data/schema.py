@@ -41,10 +41,9 @@ MOTION_NAMES = (
   'blinkLeft', 'blinkRight',  # 0 open .. 1 closed
   'gazeLeftPitch', 'gazeLeftYaw', 'gazeRightPitch', 'gazeRightYaw',  # rad; + down, + image right
 )  # fmt: skip
-SWAY_NAMES = (
-  'swayX', 'swayY',  # head widths at the head's distance; x image right, y up
-  'swayZ',  # rad; roll about the middle of the lower edge of the picture
-)  # fmt: skip
+# Where a point (x, y) of the shoulders at rest is: ((1 + xx) x + xy y + x0, yx x + (1 + yy) y + y0)
+# / (1 + px x + py y), in sides of the picture from the middle of its lower edge, x right, y up.
+SWAY_NAMES = ('xx', 'xy', 'x0', 'yx', 'yy', 'y0', 'px', 'py')
 ROTATION, TRANSLATION = slice(0, 3), slice(3, 6)
 BLINK, GAZE = slice(6, 8), slice(8, 12)
 
@@ -89,7 +88,7 @@ RECORD = {
   'speech': Field((None, None), 'float16', '[2T, D] speech features at 50 Hz'),
   'expression': Field((None, None), 'float32', '[T, E] blendshape weights'),
   'motion': Field((None, None), 'float32', '[T, M] see MOTION_NAMES'),
-  'sway': Field((None, None), 'float32', '[T, 3] see SWAY_NAMES; 0 where no shoulders are shown'),
+  'sway': Field((None, None), 'float32', '[T, 8] see SWAY_NAMES; 0 where no shoulders are shown'),
   'valid': Field((None,), 'float32', '[T] 1 = the face was tracked in this frame'),
   'identity': Field((None,), 'float32', '[I] identity coefficients of the head'),
   'audio_lag': Field((), 'float32', 'seconds that the sound lagged the picture; already corrected'),

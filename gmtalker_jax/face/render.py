@@ -49,7 +49,7 @@ def render(
   Args:
     head: the model.
     person: whose head it is.
-    coefficients: expression [50], motion [12], see schema; sway [3] where it was watched.
+    coefficients: expression [50], motion [12], see schema; sway [8] where it was watched.
     size: pixels, static.
     camera: the pin-hole camera.
   """
@@ -60,7 +60,7 @@ def render(
   sway = coefficients.sway
   if sway is None:
     sway = busts.follow(person.bust, jnp.asarray(coefficients.motion))
-  return drawn._replace(rgb=busts.lay_over(drawn.rgb, person.bust, sway, camera))
+  return drawn._replace(rgb=busts.lay_over(drawn.rgb, person.bust, sway))
 
 
 def posed(head: Head, identity: jax.Array, coefficients: Coefficients) -> jax.Array:

@@ -4,7 +4,7 @@ identity  [I] numbers
 texture   a PNG in base64, 8 bits; null or absent: the head's own colours
 light     [9] or [9, 3] numbers; null or absent: the default light
 eyes      [2, 3] numbers; null or absent: the head's own
-bust      picture: a PNG with alpha, as above; follows: [7, 3] numbers; null or absent: none
+bust      picture: a PNG with alpha, as above; follows: [7, 8] numbers; null or absent: none
 """
 
 import base64
@@ -75,8 +75,8 @@ def _bust(values: Any) -> Bust:
   if not isinstance(values, Mapping):
     raise InputError(f'got a bust {str(values)[:20]!r}, expected a picture and what it follows')
   follows = _numbers(values.get('follows'), 'follows of the bust', 2)
-  if follows.shape != (7, 3):
-    raise InputError(f'got follows {list(follows.shape)} of the bust, expected [7, 3]')
+  if follows.shape != (7, 8):
+    raise InputError(f'got follows {list(follows.shape)} of the bust, expected [7, 8]')
   return Bust(_decode(values.get('picture'), 'bust', 4), follows)
 
 

@@ -34,7 +34,7 @@ class Head(nn.Module):
   texture: Tensor | None  # [R, R, 3]
   eyes: Tensor | None  # [2, 3] albedo of white and iris
   bust: Tensor | None  # [R, R, 4] collar and shoulders at rest, 0..1, and where they cover
-  bust_follows: Tensor | None  # [7, 3] (1, pose) -> right, up (head widths), roll (rad)
+  bust_follows: Tensor | None  # [7, 8] (1, pose) -> a projective map less the identity
 
   def __init__(self, tensors: dict[str, Tensor]):
     """Takes the tensors above, by name."""
@@ -87,12 +87,14 @@ class Head(nn.Module):
       return picture
     size = len(picture)
     half = size // 2
-    right, up, roll = self.bust_follows[0] + motion[:6] @ self.bust_follows[1:]
-    place = (torch.arange(size, device=picture.device) + 0.5) / size
-    x = (place - 0.5 - right * FOCAL / DISTANCE)[None, :]
-    y = (1 - place[half:] - up * FOCAL / DISTANCE)[:, None]
-    across, above = x * roll.cos() + y * roll.sin(), y * roll.cos() - x * roll.sin()
-    colour, cover = look_up(self.bust, torch.stack([across + 0.5, 1 - above], -1)).split((3, 1), -1)
+    sway = self.bust_follows[0] + motion[:6] @ self.bust_follows[1:]
+    there = torch.cat([sway, sway.new_zeros(1)]).reshape(3, 3) + torch.eye(3, device=sway.device)
+    place = (torch.arange(size, device=sway.device) + 0.5) / size
+    y, x = torch.meshgrid(1 - place[half:], place - 0.5, indexing='ij')
+    points = torch.stack([x, y, torch.ones_like(x)], -1) @ torch.linalg.inv(there).T
+    across, up, depth = points.unbind(-1)
+    address = torch.stack([across / depth + 0.5, 1 - up / depth], -1)
+    colour, cover = look_up(self.bust, address).split((3, 1), -1)
     lower = picture[half:] + cover * (colour * 2 - 1 - picture[half:])
     return torch.cat([picture[:half], lower])
 

@@ -1,8 +1,9 @@
 """Watches the shoulders in videos of a person: what they look like, and how they sway.
 
 A picture of them at rest and a projective map for each frame are found in turn, by enhanced
-correlation (Evangelidis and Psarakis, 2008): first as a rigid motion, then whole. What belongs to them is what is steadier when their sway is taken
-out: below a skyline, since whatever stands on the lower edge of the picture hangs together.
+correlation (Evangelidis and Psarakis, 2008): first as a rigid motion, then whole. What belongs to
+them is what is steadier when their sway is taken out: below a skyline, since whatever stands on the
+lower edge of the picture hangs together.
 """
 
 from collections.abc import Iterator, Sequence

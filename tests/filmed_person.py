@@ -20,7 +20,8 @@ def frames(identity: np.ndarray) -> np.ndarray:
   phase = np.arange(SPAN) * 2 * np.pi / SPAN
   expression[:, schema.EXPRESSION_NAMES.index('jawOpen')] = 0.3 - 0.3 * np.cos(5 * phase)
   motion[:, 1] = 0.15 * np.sin(phase)
-  sway = 0.06 * np.stack([np.sin(phase), np.sin(2 * phase), 0 * phase], 1).astype(np.float32)
+  sway = np.zeros((SPAN, len(schema.SWAY_NAMES)), np.float32)
+  sway[:, 2], sway[:, 5] = 0.026 * np.sin(phase), 0.026 * np.sin(2 * phase)  # right, up
   person = Person.plain(identity).replace(bust=_shirt())
   made = Coefficients(expression, motion, sway)
   shown = render.render_frames(load_head(), person, made, SIZE, SPAN)
@@ -38,4 +39,4 @@ def _shirt() -> Bust:
   cloth = np.clip((cv2.GaussianBlur(noise, (0, 0), 3) - 0.5) * 4 + 0.5, 0.02, 1)
   rows, columns = np.mgrid[:SIZE, :SIZE] / SIZE
   cover = rows > 0.8 + 0.6 * (columns - 0.5) ** 2
-  return Bust(np.concatenate([cloth, cover[..., None]], -1), np.zeros((7, 3), np.float32))
+  return Bust(np.concatenate([cloth, cover[..., None]], -1), np.zeros((7, 8), np.float32))

@@ -38,7 +38,7 @@ def _record(rng, split, i, encoder, frames, size):
     'speech': rng.normal(size=(2 * frames, speech.dimension(encoder))),
     'expression': expression,
     'motion': 0.1 * rng.normal(size=(frames, 12)),
-    'sway': np.zeros((frames, 3)),
+    'sway': np.zeros((frames, 8)),
     'valid': np.ones(frames),
     'identity': np.zeros(80),
     'audio_lag': 0.0,

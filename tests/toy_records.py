@@ -41,7 +41,7 @@ def record(i, size=0):
     'speech': speech,
     'expression': np.clip(0.3 + loud * np.linspace(-0.5, 0.5, 50, dtype=np.float32), 0, 1),
     'motion': 0.1 * loud * np.ones(12, np.float32) + rng.normal(size=12) * 0.02,
-    'sway': np.zeros((frames, 3), np.float32),
+    'sway': np.zeros((frames, 8), np.float32),
     'valid': np.ones(frames, np.float32),
     'identity': np.full(80, person, np.float32),
     'audio_lag': 0.0,

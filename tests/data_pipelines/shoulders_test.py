@@ -9,7 +9,7 @@ import pytest
 
 from data_pipelines import shoulders, spooled
 from gmtalker_jax.data import schema
-from gmtalker_jax.face import bust, camera
+from gmtalker_jax.face import bust
 from gmtalker_jax.face import landmarks as names
 
 SIZE, FRAMES = 128, 120
@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 
 @dataclasses.dataclass
 class Scene:
-  """A wall, shoulders in front of it, and a face in front of both; pose [T, 6], sway [T, 3]."""
+  """A wall, shoulders in front of it, and a face in front of both; pose [T, 6], sway [T, 8]."""
 
   pose: np.ndarray
   sway: np.ndarray
@@ -33,20 +33,21 @@ def texture(seed, smooth):
 
 
 def scene(cloth=1, still=False, own=0.01):
-  """`own` is what the shoulders do that the head does not tell, head widths."""
+  """`own` is about what the shoulders do that the head does not tell."""
   t = np.arange(FRAMES)[:, None]
   pose = 0.06 * np.sin(t / np.array([9, 13, 7, 11, 17, 23]) + np.arange(6))
-  follows = np.zeros((6, 3))
-  follows[3, 0], follows[4, 1], follows[2, 2] = 0.8, 0.7, 0.4
-  sway = pose @ follows + own * np.sin(t / np.array([5, 6, 8]))
-  sway = np.zeros_like(sway) if still else sway - sway.mean(0)
+  follows = np.zeros((6, 8))
+  follows[3, 2], follows[4, 5], follows[2, 1], follows[2, 3] = 0.35, 0.3, -0.4, 0.4
+  follows[0, 6], follows[1, 7] = 1, 1.5  # as leaning does
+  sway = pose @ follows + own * np.sin(t / np.arange(5, 13)) * [1, 1, 0.5, 1, 1, 0.5, 4, 4]
+  sway = np.zeros_like(sway) if still else sway
   rows, columns = np.mgrid[:SIZE, :SIZE] / SIZE
   cover = rows > 0.78 + 0.5 * (columns - 0.5) ** 2
   wall, shirt = texture(7, 3), texture(cloth, 2)
   pictures = []
   for frame in range(FRAMES):
     matrix = shoulders._matrix(sway[frame], SIZE)
-    warp = lambda x, m=matrix: cv2.warpAffine(x, m, (SIZE, SIZE), borderMode=1)  # noqa: E731
+    warp = lambda x, m=matrix: cv2.warpPerspective(x, m, (SIZE, SIZE), borderMode=1)  # noqa: E731
     over = warp(cover.astype(np.float32))[..., None]
     picture = wall * (1 - over) + warp(shirt) * over
     at = np.round(face(pose[frame]) * SIZE).astype(np.int32)
@@ -88,15 +89,25 @@ def found(tmp_path_factory):
 
 def test_the_sway_of_every_frame_is_found_to_a_fraction_of_a_pixel(found):
   one, watched = found
-  pixel = 1 / (shoulders._UNIT * SIZE)
-  off = watched.sways[0] - one.sway
-  off -= off[: FRAMES * 3 // 4].mean(0)  # where rest is, is free
   assert watched.sways[0].dtype == np.float32
   assert watched.sways[0].shape == (FRAMES, len(schema.SWAY_NAMES))
-  assert np.abs(off[:, :2]).max() < 0.5 * pixel
-  assert off[:, :2].std() < 0.1 * pixel
-  assert np.abs(off[:, 2]).max() < 0.015
-  assert np.abs(one.sway[:, :2]).max() > 2 * pixel  # of which it says something
+  # Where rest is, is free: what counts is how points move from frame to frame.
+  places = np.array([[x, y, 1] for x in (-0.3, 0, 0.3) for y in (0.02, 0.08, 0.14)])
+  there = lambda sway: _at(places, sway)  # noqa: E731
+  back = np.linalg.inv(shoulders._whole(watched.sways[0][0]))
+  from_first = [shoulders._less_identity(shoulders._whole(s) @ back) for s in watched.sways[0]]
+  first = np.linalg.inv(shoulders._whole(one.sway[0]))
+  truth = [shoulders._less_identity(shoulders._whole(s) @ first) for s in one.sway]
+  found_at, true_at = np.stack(list(map(there, from_first))), np.stack(list(map(there, truth)))
+  off = np.abs(found_at - true_at) * SIZE
+  assert np.percentile(off, 99) < 1.5
+  assert off.mean() < 0.4
+  assert np.ptp(true_at, 0).min() * SIZE > 5  # of which it says something
+
+
+def _at(places, sway):
+  moved = places @ shoulders._whole(sway).T
+  return moved[:, :2] / moved[:, 2:]
 
 
 def test_what_is_shown_is_the_cloth_and_not_the_wall(found):
@@ -116,8 +127,9 @@ def test_the_shoulders_follow_the_head_as_they_did(found):
   one, watched = found
   known, sway = one.pose[: FRAMES * 3 // 4], watched.sways[0][: FRAMES * 3 // 4]
   said = watched.bust.follows[0] + known @ watched.bust.follows[1:]
-  assert ((said - sway).var(0) < 0.1 * sway.var(0)).all()
-  assert np.abs(said - sway).max() > 0.005  # the rest is their own
+  left = (said - sway).var(0) / sway.var(0)
+  assert (left[[2, 3, 5, 6]] < 0.15).all()
+  assert left.max() > 0.3  # some is their own
 
 
 @pytest.mark.parametrize('why', ['they rest', 'they change clothes'])
@@ -144,18 +156,18 @@ def test_nothing_of_what_is_held_out_is_learnt(tmp_path, found):
 def test_what_is_found_in_photographs_is_what_the_rendering_shows(found):
   """OpenCV moves the picture as `lay_over` does: right is right, up is up, and roll is roll."""
   _, watched = found
-  sway = np.array([0.11, -0.07, 0.2], np.float32)
+  sway = np.array([0.05, -0.2, 0.05, 0.15, -0.04, -0.03, 0.2, -0.1], np.float32)
   black = np.full((SIZE, SIZE, 3), -1, np.float32)
-  shown = bust.lay_over(jnp.asarray(black), watched.bust, jnp.asarray(sway), camera.DEFAULT)
-  picture = watched.bust.picture
-  moved = cv2.warpAffine(picture, shoulders._matrix(sway, SIZE), (SIZE, SIZE), borderMode=1)
+  shown = bust.lay_over(jnp.asarray(black), watched.bust, jnp.asarray(sway))
+  picture, size = watched.bust.picture, (SIZE, SIZE)
+  moved = cv2.warpPerspective(picture, shoulders._matrix(sway, SIZE), size, borderMode=1)
   expected = moved[..., :3] * moved[..., 3:] * 2 - 1
   off = np.abs(np.asarray(shown) - expected)[SIZE // 2 :]  # OpenCV counts 32 places a pixel
   assert off.mean() < 0.01 < np.abs(expected - black).mean()
 
 
 def test_a_matrix_of_a_sway_gives_it_back():
-  for sway in RNG.normal(0, 0.1, (5, 3)):
+  for sway in RNG.normal(0, 0.1, (5, 8)):
     np.testing.assert_allclose(
       shoulders._from_matrix(shoulders._matrix(sway, SIZE), SIZE), sway, atol=1e-5
     )

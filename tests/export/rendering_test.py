@@ -26,7 +26,7 @@ def test_pictures_of_the_head_are_the_same(dressed):
     light = numbers.normal(0.3, 0.1, (9, 3)).astype(np.float32)
     eyes = np.array([[0.9, 0.9, 0.8], [0.1, 0.3, 0.6]], np.float32)
     picture = numbers.uniform(0, 1, (32, 32, 4)).astype(np.float32)
-    follows = numbers.normal(0, 0.1, (7, 3)).astype(np.float32)
+    follows = numbers.normal(0, 0.1, (7, 8)).astype(np.float32)
     person = dataclasses.replace(
       person, texture=texture, light=light, eyes=eyes, bust=Bust(picture, follows)
     )

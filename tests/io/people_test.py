@@ -37,7 +37,7 @@ def test_a_person_goes_through_json_and_comes_back(light, size):
 
 def test_shoulders_go_through_json_and_come_back():
   picture = np.concatenate([texture(64), texture(64)[..., :1]], -1)
-  bust = Bust(picture, RNG.normal(size=(7, 3)).astype(np.float32))
+  bust = Bust(picture, RNG.normal(size=(7, 8)).astype(np.float32))
   person = Person(IDENTITY, None, DEFAULT_LIGHT, bust=bust)
   again = people.from_json(json.loads(json.dumps(people.to_json(person)))).bust
   np.testing.assert_array_equal(again.picture, picture)
@@ -46,7 +46,7 @@ def test_shoulders_go_through_json_and_come_back():
 
 def test_a_workdir_holds_all_that_is_known_of_a_person():
   picture = np.concatenate([texture(64), texture(64)[..., :1]], -1)
-  bust, eyes = Bust(picture, np.zeros((7, 3), np.float32)), np.full((2, 3), 0.5, np.float32)
+  bust, eyes = Bust(picture, np.zeros((7, 8), np.float32)), np.full((2, 3), 0.5, np.float32)
   values = people.to_json(Person(IDENTITY, texture(64), DEFAULT_LIGHT, eyes, bust))
   assert set(values) == {field.name for field in dataclasses.fields(Person)}
   about = workdir.About('portrait', {}, {}, (), (), 'arkit', 'logmel', **values)
@@ -82,8 +82,8 @@ def png(*shape):
     ({'light': [1.0] * 8}, r'got a light \[8\]'),
     ({'bust': 'mine'}, "got a bust 'mine'"),
     ({'bust': {'picture': png(8, 8, 4)}}, 'got follows of the bust None'),
-    ({'bust': {'picture': png(8, 8, 4), 'follows': [[0.0] * 3] * 6}}, r'got follows \[6, 3\]'),
-    ({'bust': {'picture': png(8, 8, 3), 'follows': [[0.0] * 3] * 7}}, 'got a bust'),
+    ({'bust': {'picture': png(8, 8, 4), 'follows': [[0.0] * 8] * 6}}, r'got follows \[6, 8\]'),
+    ({'bust': {'picture': png(8, 8, 3), 'follows': [[0.0] * 8] * 7}}, 'got a bust'),
     ({'texture': 'no base64!'}, 'square PNG'),
     ({'texture': base64.b64encode(b'no picture').decode()}, 'square PNG'),
     ({'texture': png(8, 9, 3)}, 'square PNG'),

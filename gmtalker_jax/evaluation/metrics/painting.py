@@ -219,6 +219,7 @@ METRICS = (
     truth=1.0,
     needs=('portrait_records',),
     definition='mean absolute second difference in time where the photograph stands still and the '
-    'rendering shows nothing, portrait over photograph, up to 75 frames of the longest held-out clip',
+    'rendering shows nothing, portrait over photograph, up to 75 frames of the longest held-out '
+    'clip',
   ),
 )

@@ -80,7 +80,7 @@ def test_the_shoulders_are_watched_to_the_end(records):
       clip = opened[i]
       start = int(clip['id'].split('_')[1]) + (250 if clip['id'].startswith('b') else 0)
       truth = np.sin((start + np.arange(len(clip['sway']))) * 2 * np.pi / SPAN)
-      assert np.corrcoef(truth, clip['sway'][:, 2])[0, 1] > 0.97
+      assert np.corrcoef(truth, clip['sway'][:, 2])[0, 1] > 0.9
       low = np.stack([source.decode(r)[56:].astype(float) for r in clip['renderings']])
       photographs = np.stack([source.decode(f)[56:].astype(float) for f in clip['frames']])
       shown = low.max((0, -1)) > 0

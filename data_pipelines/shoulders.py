@@ -23,7 +23,8 @@ from . import spooled
 
 SIDE = 256  # pixels, at most, of the picture of the shoulders
 SHOTS = 200  # frames that say enough of them
-_ROUNDS = (cv2.MOTION_EUCLIDEAN,) * 3 + (cv2.MOTION_HOMOGRAPHY,) * 2
+_RIGID, _WHOLE = cv2.MOTION_EUCLIDEAN, cv2.MOTION_HOMOGRAPHY
+_FINE = 96  # pixels of a side from where on shoulders tell the whole map
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 _BLUR = 5  # pixels of the filter within the search
 _UNIT = camera.DEFAULT.focal / camera.DEFAULT.distance  # sides of the picture per head width
@@ -73,7 +74,10 @@ def watch(clips: Sequence[Clip]) -> Watched | None:
   if not cover.any() or _gain(shots, cover, sways) < _GAIN:
     return None
   reference, said = _plate(shots.grey, sways), _regress(shots.pose, sways)
-  poses, found = zip(*[_search_all(clip, reference, cover, said) for clip in clips], strict=True)
+  kind = _kind(shots.grey)
+  poses, found = zip(
+    *[_search_all(clip, reference, cover, said, kind) for clip in clips], strict=True
+  )
   learnt = [
     np.concatenate([rows[clip.training] for rows, clip in zip(of, clips, strict=True)])
     for of in (poses, found)
@@ -89,7 +93,7 @@ def _learn(shots: _Shots) -> tuple[np.ndarray, np.ndarray]:
   reference = shots.grey[middle]
   sways = np.zeros((len(shots.pose), len(schema.SWAY_NAMES)))
   sways[:, [2, 5]] = _UNIT * (translation - translation[middle])[:, :2]  # as the head, to begin
-  for kind in _ROUNDS:
+  for kind in (_RIGID, _RIGID, _RIGID, _kind(shots.grey), _kind(shots.grey)):
     sways = np.stack([
       _search(reference, picture, cover, guess, kind)
       for picture, guess in zip(shots.grey, sways, strict=True)
@@ -118,14 +122,14 @@ def _cover(grey: np.ndarray, sways: np.ndarray, free: np.ndarray) -> np.ndarray:
 def _gain(shots: _Shots, cover: np.ndarray, sways: np.ndarray) -> float:
   """Share of what changes under the cover, within clips, that one picture and its sways explain.
 
-  Below 0 where clips show different clothes.
+  That of the clip that they explain worst: below 0 where it shows other clothes.
   """
   under = cover > 0.5
   resting = _still(shots.grey, sways)[:, under]
-  left = ((resting - np.median(resting, 0)) ** 2).sum()
-  parts = [shots.grey[shots.clip == clip][:, under] for clip in np.unique(shots.clip)]
-  whole = sum(((part - part.mean(0)) ** 2).sum() for part in parts)
-  return float(1 - left / max(whole, 1e-9))
+  left = ((resting - np.median(resting, 0)) ** 2).mean(1)
+  clips = [shots.clip == clip for clip in np.unique(shots.clip)]
+  whole = np.mean([shots.grey[mine][:, under].var(0).mean() for mine in clips])
+  return float(1 - max(left[mine].mean() for mine in clips) / max(whole, 1e-9))
 
 
 def _picture(shots: _Shots, sways: np.ndarray, cover: np.ndarray) -> np.ndarray:
@@ -135,14 +139,14 @@ def _picture(shots: _Shots, sways: np.ndarray, cover: np.ndarray) -> np.ndarray:
 
 
 def _search_all(
-  clip: Clip, reference: np.ndarray, cover: np.ndarray, follows: np.ndarray
+  clip: Clip, reference: np.ndarray, cover: np.ndarray, follows: np.ndarray, kind: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """Pose [T, 6] and sway [T, 8] of every frame; what the head says where none is found."""
   record, pictures = _record(clip)
   pose = record['motion'][:, :6]
   said = follows[0] + pose @ follows[1:]
   found = [
-    _search(reference, _grey(picture), cover, guess, _ROUNDS[-1]) if valid else guess
+    _search(reference, _grey(picture), cover, guess, kind) if valid else guess
     for picture, guess, valid in zip(pictures, said, record['valid'], strict=True)
   ]
   return pose, np.stack(found).astype(np.float32)
@@ -151,15 +155,12 @@ def _search_all(
 def _search(
   reference: np.ndarray, picture: np.ndarray, cover: np.ndarray, guess: np.ndarray, kind: int
 ) -> np.ndarray:
-  """The sway [8] that brings the reference onto a picture; the guess where there is none.
-
-  `kind` is OpenCV's; a guess for MOTION_EUCLIDEAN must be one.
-  """
+  """The sway [8] that brings the reference onto a picture; the guess where there is none."""
   size = len(picture)
-  begin = _matrix(guess, size).astype(np.float32)
+  begin = _matrix(_rigid(guess) if kind == _RIGID else guess, size).astype(np.float32)
   there = cv2.warpPerspective(cover, begin, (size, size), borderMode=cv2.BORDER_REPLICATE)
   mask = ((there > 0.5) * 255).astype(np.uint8)
-  begin = begin if kind == cv2.MOTION_HOMOGRAPHY else begin[:2]
+  begin = begin[:2] if kind == _RIGID else begin  # as OpenCV has them
   try:
     _, found = cv2.findTransformECC(reference, picture, begin, kind, _STOP, mask, _BLUR)
   except cv2.error:  # it does not converge
@@ -172,6 +173,17 @@ def _centred(sways: np.ndarray) -> np.ndarray:
   """The sways [N, 8] from a rest that lies in the middle of what is seen."""
   back = np.linalg.inv(_whole(sways.mean(0)))
   return np.stack([_less_identity(_whole(sway) @ back) for sway in sways])
+
+
+def _kind(pictures: np.ndarray) -> int:
+  return _WHOLE if pictures.shape[1] >= _FINE else _RIGID
+
+
+def _rigid(sway: np.ndarray) -> np.ndarray:
+  """The rigid motion [8] in the plane that is nearest to a sway, about the pivot."""
+  angle = np.arctan2(sway[3] - sway[1], 2 + sway[0] + sway[4])
+  cosine, sine = np.cos(angle), np.sin(angle)
+  return np.array([cosine - 1, -sine, sway[2], sine, cosine - 1, sway[5], 0, 0])
 
 
 def _corners(sway: np.ndarray) -> np.ndarray:

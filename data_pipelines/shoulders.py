@@ -20,6 +20,7 @@ from gmtalker_jax.face import landmarks as names
 from gmtalker_jax.face.bust import Bust
 
 from . import spooled
+from . import sway as maps
 
 SIDE = 256  # pixels, at most, of the picture of the shoulders
 SHOTS = 200  # frames that say enough of them
@@ -29,7 +30,6 @@ _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 _BLUR = 5  # pixels of the filter within the search
 _UNIT = camera.DEFAULT.focal / camera.DEFAULT.distance  # sides of the picture per head width
 _FAR = 0.12  # sides from what the head says: a frame whose shoulders are there was not found
-_CORNERS = np.array([[-0.4, 0, 1], [0.4, 0, 1], [-0.2, 0.25, 1], [0.2, 0.25, 1]])  # of them
 _SOFT = 0.02  # sides: how gently the skyline fades in
 _SKYLINE = 0.08, 0.02  # sides over which it is steady: median, then Gaussian
 _NOISE = 1e-5  # variance of grey 0..1 that is none: flat cloth and flat wall say nothing
@@ -98,7 +98,7 @@ def _learn(shots: _Shots) -> tuple[np.ndarray, np.ndarray]:
       _search(reference, picture, cover, guess, kind)
       for picture, guess in zip(shots.grey, sways, strict=True)
     ])  # fmt: skip
-    sways = _centred(sways)
+    sways = maps.centred(sways)
     reference = _plate(shots.grey, sways)
     cover = _cover(shots.grey, sways, shots.free)
     if not cover.any():
@@ -157,7 +157,7 @@ def _search(
 ) -> np.ndarray:
   """The sway [8] that brings the reference onto a picture; the guess where there is none."""
   size = len(picture)
-  begin = _matrix(_rigid(guess) if kind == _RIGID else guess, size).astype(np.float32)
+  begin = maps.matrix(maps.rigid(guess) if kind == _RIGID else guess, size).astype(np.float32)
   there = cv2.warpPerspective(cover, begin, (size, size), borderMode=cv2.BORDER_REPLICATE)
   mask = ((there > 0.5) * 255).astype(np.uint8)
   begin = begin[:2] if kind == _RIGID else begin  # as OpenCV has them
@@ -165,31 +165,12 @@ def _search(
     _, found = cv2.findTransformECC(reference, picture, begin, kind, _STOP, mask, _BLUR)
   except cv2.error:  # it does not converge
     return guess
-  sway = _from_matrix(np.concatenate([found, [[0, 0, 1]]])[:3], size)
-  return sway if np.abs(_corners(sway) - _corners(guess)).max() < _FAR else guess
-
-
-def _centred(sways: np.ndarray) -> np.ndarray:
-  """The sways [N, 8] from a rest that lies in the middle of what is seen."""
-  back = np.linalg.inv(_whole(sways.mean(0)))
-  return np.stack([_less_identity(_whole(sway) @ back) for sway in sways])
+  sway = maps.from_matrix(np.concatenate([found, [[0, 0, 1]]])[:3], size)
+  return sway if np.abs(maps.corners(sway) - maps.corners(guess)).max() < _FAR else guess
 
 
 def _kind(pictures: np.ndarray) -> int:
   return _WHOLE if pictures.shape[1] >= _FINE else _RIGID
-
-
-def _rigid(sway: np.ndarray) -> np.ndarray:
-  """The rigid motion [8] in the plane that is nearest to a sway, about the pivot."""
-  angle = np.arctan2(sway[3] - sway[1], 2 + sway[0] + sway[4])
-  cosine, sine = np.cos(angle), np.sin(angle)
-  return np.array([cosine - 1, -sine, sway[2], sine, cosine - 1, sway[5], 0, 0])
-
-
-def _corners(sway: np.ndarray) -> np.ndarray:
-  """Where [4, 2] the corners of shoulders are."""
-  places = _CORNERS @ _whole(sway).T
-  return places[:, :2] / places[:, 2:]
 
 
 def _still(pictures: np.ndarray, sways: np.ndarray) -> np.ndarray:
@@ -198,7 +179,7 @@ def _still(pictures: np.ndarray, sways: np.ndarray) -> np.ndarray:
   flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
   return np.stack([
     cv2.warpPerspective(
-      p, _matrix(s, size), (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
+      p, maps.matrix(s, size), (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     for p, s in zip(pictures, sways, strict=True)
   ])  # fmt: skip
@@ -207,32 +188,6 @@ def _still(pictures: np.ndarray, sways: np.ndarray) -> np.ndarray:
 def _plate(pictures: np.ndarray, sways: np.ndarray) -> np.ndarray:
   """The shoulders at rest: the median, which forgets hands."""
   return np.median(_still(pictures, sways), 0).astype(np.float32)
-
-
-def _whole(sway: np.ndarray) -> np.ndarray:
-  """A sway as the map [3, 3] from rest, see schema.SWAY_NAMES."""
-  return np.eye(3) + np.append(sway, 0).reshape(3, 3)
-
-
-def _less_identity(whole: np.ndarray) -> np.ndarray:
-  """The inverse of `_whole`."""
-  return (whole / whole[2, 2] - np.eye(3)).ravel()[:8]
-
-
-def _pixels(size: int) -> np.ndarray:
-  """[3, 3]: from sides of the picture, x right and y up, to its pixels as OpenCV counts them."""
-  return np.array([[size, 0, size / 2 - 0.5], [0, -size, size - 0.5], [0, 0, 1.0]])
-
-
-def _matrix(sway: np.ndarray, size: int) -> np.ndarray:
-  """A sway as [3, 3] in pixels of a picture: from rest to where it is."""
-  there = _pixels(size) @ _whole(sway) @ np.linalg.inv(_pixels(size))
-  return there / there[2, 2]
-
-
-def _from_matrix(matrix: np.ndarray, size: int) -> np.ndarray:
-  """The inverse of `_matrix`."""
-  return _less_identity(np.linalg.inv(_pixels(size)) @ matrix @ _pixels(size))
 
 
 def _regress(pose: np.ndarray, sways: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from data_pipelines import shoulders, spooled
+from data_pipelines import sway as maps
 from gmtalker_jax.data import schema
 from gmtalker_jax.face import bust
 from gmtalker_jax.face import landmarks as names
@@ -46,7 +47,7 @@ def scene(cloth=1, still=False, own=0.01):
   wall, shirt = texture(7, 3), texture(cloth, 2)
   pictures = []
   for frame in range(FRAMES):
-    matrix = shoulders._matrix(sway[frame], SIZE)
+    matrix = maps.matrix(sway[frame], SIZE)
     warp = lambda x, m=matrix: cv2.warpPerspective(x, m, (SIZE, SIZE), borderMode=1)  # noqa: E731
     over = warp(cover.astype(np.float32))[..., None]
     picture = wall * (1 - over) + warp(shirt) * over
@@ -94,10 +95,10 @@ def test_the_sway_of_every_frame_is_found_to_a_fraction_of_a_pixel(found):
   # Where rest is, is free: what counts is how points move from frame to frame.
   places = np.array([[x, y, 1] for x in (-0.3, 0, 0.3) for y in (0.02, 0.08, 0.14)])
   there = lambda sway: _at(places, sway)  # noqa: E731
-  back = np.linalg.inv(shoulders._whole(watched.sways[0][0]))
-  from_first = [shoulders._less_identity(shoulders._whole(s) @ back) for s in watched.sways[0]]
-  first = np.linalg.inv(shoulders._whole(one.sway[0]))
-  truth = [shoulders._less_identity(shoulders._whole(s) @ first) for s in one.sway]
+  back = np.linalg.inv(maps.whole(watched.sways[0][0]))
+  from_first = [maps.less_identity(maps.whole(s) @ back) for s in watched.sways[0]]
+  first = np.linalg.inv(maps.whole(one.sway[0]))
+  truth = [maps.less_identity(maps.whole(s) @ first) for s in one.sway]
   found_at, true_at = np.stack(list(map(there, from_first))), np.stack(list(map(there, truth)))
   off = np.abs(found_at - true_at) * SIZE
   assert np.percentile(off, 99) < 1.5
@@ -106,7 +107,7 @@ def test_the_sway_of_every_frame_is_found_to_a_fraction_of_a_pixel(found):
 
 
 def _at(places, sway):
-  moved = places @ shoulders._whole(sway).T
+  moved = places @ maps.whole(sway).T
   return moved[:, :2] / moved[:, 2:]
 
 
@@ -160,7 +161,7 @@ def test_what_is_found_in_photographs_is_what_the_rendering_shows(found):
   black = np.full((SIZE, SIZE, 3), -1, np.float32)
   shown = bust.lay_over(jnp.asarray(black), watched.bust, jnp.asarray(sway))
   picture, size = watched.bust.picture, (SIZE, SIZE)
-  moved = cv2.warpPerspective(picture, shoulders._matrix(sway, SIZE), size, borderMode=1)
+  moved = cv2.warpPerspective(picture, maps.matrix(sway, SIZE), size, borderMode=1)
   expected = moved[..., :3] * moved[..., 3:] * 2 - 1
   off = np.abs(np.asarray(shown) - expected)[SIZE // 2 :]  # OpenCV counts 32 places a pixel
   assert off.mean() < 0.01 < np.abs(expected - black).mean()
@@ -168,6 +169,4 @@ def test_what_is_found_in_photographs_is_what_the_rendering_shows(found):
 
 def test_a_matrix_of_a_sway_gives_it_back():
   for sway in RNG.normal(0, 0.1, (5, 8)):
-    np.testing.assert_allclose(
-      shoulders._from_matrix(shoulders._matrix(sway, SIZE), SIZE), sway, atol=1e-5
-    )
+    np.testing.assert_allclose(maps.from_matrix(maps.matrix(sway, SIZE), SIZE), sway, atol=1e-5)

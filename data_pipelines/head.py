@@ -36,8 +36,8 @@ PIVOT = (0.0, -0.39, -0.74)  # dm from the middle of the eyes to the joint of he
 # Bit i: direction i points along the probe of _orient. An SVD leaves signs open; these are those of
 # the first head, so that identity coefficients keep their meaning when the head is built again.
 SIGNS = 0x36F31BB47796EE5AFDDD
-# The units of the brows move half as far as brows do: `experiments.reach` finds 1.8 to 2.0 times for
-# browDown, 2.8 to 2.9 for browInnerUp, 1.6 to 1.8 for browOuterUp in two tracked people.
+# As they come, brows move little more than half as far as people's do: `experiments.reach` found
+# that two people moved them 1.7 (browDown), 2.7 (browInnerUp) and 1.7 (browOuterUp) times as far.
 REACH = {
   'browDownLeft': 1.8, 'browDownRight': 1.8, 'browInnerUp': 2.5,
   'browOuterUpLeft': 1.8, 'browOuterUpRight': 1.8,

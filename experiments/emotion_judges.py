@@ -1,17 +1,18 @@
 """What the judges of emotion are worth on real people: the ceiling beside which to read a talker.
 
-    python -m experiments.emotion_judges MEAD [MEAD ...] [--also RECORDS]
+    python -m experiments.emotion_judges MEAD [MEAD ...] [--also RECORDS] [--beside METRICS.json]
 
 Clips in MEAD's layout, with or without sound. The two networks on pictures never saw any of them.
 Judges on coefficients learn anew for each person, from the clips of all others (and from the
 training clips of --also): nobody is judged by what they saw of him or her. 'relative' takes off
 the mean face of the person's neutral clips (of the others', where there is none): the classifier
-of `gmtalker evaluate` sees faces as they are. Hours: ten seconds a clip.
+of `gmtalker evaluate` sees faces as they are. Last come the confusions of the two networks, beside
+those of what a talker made, if its metrics.json is given. Hours: ten seconds a clip.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from data_pipelines import ingest, prepare, sources
 from gmtalker_jax import speech
 from gmtalker_jax.data import schema, source
 from gmtalker_jax.evaluation.classifier import EmotionClassifier
-from gmtalker_jax.io import emotion_judges, video
+from gmtalker_jax.io import emotion_judges, files, video
 from gmtalker_jax.io.emotion_judges import Judge
 
 SIZE = 256  # pixels of the crop that the judges see
@@ -115,14 +116,28 @@ def table(clips: Sequence[Seen]) -> str:
   return '\n'.join([*lines, '', *said]) + '\n'
 
 
+def confusions(clips: Sequence[Seen], judge: str, made: Mapping[str, Mapping[str, int]]) -> str:
+  """Markdown: for each emotion asked for, how often it was named so: real clips / a talker's."""
+  classes = sorted(emotion_judges.CLASSES)
+  lines = [f'| {judge} | ' + ' | '.join(classes) + ' |', '|---' * (len(classes) + 1) + '|']
+  for asked in classes:
+    real = [c.named[judge] for c in clips if c.emotion == asked]
+    counts = [(real.count(name), made[asked][name] if made else 0) for name in classes]
+    cells = [' / '.join(map(str, two[: 1 + bool(made)])) if any(two) else '' for two in counts]
+    lines.append(f'| {asked} | ' + ' | '.join(cells) + ' |')
+  return '\n'.join(lines) + '\n'
+
+
 def main() -> None:
-  """Prints the table."""
+  """Prints the tables."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('folders', nargs='+', metavar='MEAD')
   parser.add_argument('--also', metavar='RECORDS', help='labelled records to learn from, too')
+  parser.add_argument('--beside', metavar='METRICS.json', help='of `gmtalker evaluate`')
   args = parser.parse_args()
+  made = files.read_json(args.beside) if args.beside else {}
   judges = dict(zip(PIXELS, (emotion_judges.fer(), emotion_judges.faceapi()), strict=True))
   tools = prepare.tools(speech.DEFAULT)
   listed = [clip for folder in args.folders for clip in sources.mead(folder)[0]]
@@ -136,6 +151,8 @@ def main() -> None:
   pairs = zip(clips, named, strict=True)
   clips = [clip._replace(named=clip.named | more) for clip, more in pairs]
   sys.stdout.write(table(clips))
+  for name in PIXELS:
+    sys.stdout.write('\n' + confusions(clips, name, made.get(f'emotion_{name}_confusion', {})))
 
 
 if __name__ == '__main__':

@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source, statistics
 from gmtalker_jax.face.person import Person
-from gmtalker_jax.io import files
+from gmtalker_jax.io import files, heads
 from gmtalker_jax.io import people as people_json
 
 Examples = Iterable[Mapping[str, Any]]
@@ -213,6 +213,7 @@ def _write_manifest(path: Path, dataset: str, subjects: set[str]) -> None:
   }
   manifest = {
     'dataset': dataset,
+    'head': heads.name(),  # that the renderings show
     'subjects': sorted(subjects),
     'splits': {
       name: {'records': split.num_examples, 'shards': [f.name for f in map(Path, split.filepaths)]}

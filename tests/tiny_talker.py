@@ -8,7 +8,7 @@ from gmtalker_jax import speech
 from gmtalker_jax.data import statistics
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.inference.talker import Generator, Painter, Talker
-from gmtalker_jax.io.heads import load_head
+from gmtalker_jax.io import heads
 from gmtalker_jax.models.expression import ExpressionGenerator
 from gmtalker_jax.models.motion import MotionGenerator
 from gmtalker_jax.models.portrait import PortraitGenerator
@@ -19,7 +19,7 @@ D, E, M = speech.dimension(ENCODER), 50, 12
 
 def talker(encoder: str = ENCODER) -> Talker:
   """Makes it; the same one each time for an encoder."""
-  head, width = load_head(), speech.dimension(encoder)
+  head, width = heads.load_head(), speech.dimension(encoder)
   moments = lambda size, scale: statistics.Moments(  # noqa: E731
     100.0, np.full(size, 0.1), np.full(size, scale**2)
   )
@@ -49,7 +49,7 @@ def talker(encoder: str = ENCODER) -> Talker:
   return Talker(
     expression=Generator(expression, params['expression'], stats),
     motion=Generator(motion, params['motion'], stats),
-    portrait=Painter(portrait, params['portrait']),
+    portrait=Painter(portrait, params['portrait'], heads.name()),
     head=head,
     person=Person.plain(np.zeros(head.identity.shape[0], np.float32)),
     subjects=('M001', 'W002'),

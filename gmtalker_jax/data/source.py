@@ -92,6 +92,11 @@ class Source:
     return tuple(read_manifest(self.directory)['subjects'])
 
   @property
+  def head(self) -> str:
+    """The head that the renderings show, see io.heads.name; 'builtin' where nobody wrote it."""
+    return read_manifest(self.directory).get('head', 'builtin')
+
+  @property
   def people(self) -> Mapping[str, Mapping[str, Any]]:
     """What the renderings know of each subject, as io.people writes it; empty for plain ones."""
     path = self.directory / PEOPLE

@@ -78,7 +78,7 @@ def portrait(public: Public, latent_dim: int, seed: int = 0) -> Painter:
   for path, leaf in like.items():  # as its initialisers do: weights N(0, 1), biases 0
     new = numbers.standard_normal(leaf.shape) if path.endswith('weight') else np.zeros(leaf.shape)
     flat[path] = np.asarray(taken.get(path, new), np.float32, order='C')
-  return Painter(module, traverse_util.unflatten_dict(flat, sep='/'))
+  return Painter(module, traverse_util.unflatten_dict(flat, sep='/'), 'builtin')  # knows none
 
 
 def into(talker: Talker, public: Public) -> Talker:

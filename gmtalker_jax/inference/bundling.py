@@ -42,7 +42,7 @@ def from_workdirs(paths: Mapping[str, str], seed: int = 0) -> tuple[Talker, dict
   talker = Talker(
     expression=served['expression'],
     motion=served['motion'],
-    portrait=Painter(served['portrait'].module, served['portrait'].params),
+    portrait=Painter(served['portrait'].module, served['portrait'].params, about['portrait'].head),
     head=heads.load_head(),
     person=trained['portrait'].person,
     subjects=about['expression'].subjects,
@@ -74,7 +74,7 @@ def into(talker: Talker, paths: Mapping[str, str]) -> tuple[Talker, dict[str, An
     if stage == 'portrait':
       painter = about
       talker = talker._replace(
-        portrait=Painter(served.module, served.params),
+        portrait=Painter(served.module, served.params, about.head),
         person=trained.person,
         subject=about.subject,
       )
@@ -116,7 +116,7 @@ def describe(talker: Talker) -> dict[str, Any]:
   return {
     'emotions': list(schema.EMOTIONS),
     'layout': 'arkit',
-    'head': 'builtin',
+    'head': talker.portrait.head,
     'speech_encoder': talker.speech_encoder,
     'subject': talker.subject,
     'subjects': list(talker.subjects),

@@ -1,6 +1,8 @@
 """A talker: three generators, the statistics they were trained with, a head, and a person."""
 
 import functools
+import logging
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ from gmtalker_jax.io import bundles, heads, people, workdir
 from gmtalker_jax.stages import STAGES
 from gmtalker_jax.types import Params
 
+_logger = logging.getLogger(__name__)
 _LARGEST = 1 << 14  # no width, length or count of a model is larger; guards hostile files
 
 
@@ -36,6 +39,7 @@ class Painter(NamedTuple):
 
   module: Any
   params: Params
+  head: str  # whose renderings it has learnt from: 'builtin@digest', 'builtin' where unknown
 
 
 class Talker(NamedTuple):
@@ -155,8 +159,8 @@ def from_description(
   talker = Talker(
     expression=Generator(*served['expression'], moments['expression']),
     motion=Generator(*served['motion'], moments['motion']),
-    portrait=Painter(*served['portrait']),
-    head=heads.load_head(_builtin_only(description['head'])),
+    portrait=Painter(*served['portrait'], _builtin_only(description['head'])),
+    head=heads.load_head(),
     person=people.from_json(description),
     subjects=tuple(map(str, description['subjects'])),
     subject=str(description['subject']),
@@ -168,8 +172,16 @@ def from_description(
 
 
 def _builtin_only(head: str) -> str:
-  if head != 'builtin':  # a talker names no path: it came from someone else
+  """What the description says of the head. Raises InputError where that is none of ours."""
+  if not re.fullmatch('builtin(@[0-9a-f]{8})?', str(head)):  # a talker comes from someone else
     raise InputError(f'got a talker on the head {str(head)[:60]!r}, expected "builtin"')
+  if head not in ('builtin', heads.name()):
+    _logger.warning(
+      'the portrait has learnt from renderings of %s, this version renders %s: emotions may be too '
+      'strong or too weak; prepare its records and train it again',
+      head,
+      heads.name(),
+    )
   return head
 
 

@@ -1,5 +1,7 @@
 """Loads head models from disk, of every kind behind one function."""
 
+import functools
+import hashlib
 import os
 from importlib import resources
 
@@ -18,6 +20,7 @@ KEYS = (
   'mean', 'identity', 'expression', 'triangles', 'triangle_group', 'uv', 'albedo', 'blendshapes',
   'eye_centre', 'landmark_triangle', 'landmark_barycentric',
 )  # fmt: skip
+_BUILTIN = resources.files('gmtalker_jax.face') / 'head.npz'
 _MOST_BYTES = 200_000_000  # unpacked; the built-in head has 8 million
 
 
@@ -48,7 +51,7 @@ def load_head(path: str = 'builtin') -> Head:
     InputError: no such file, a key is missing, or its blendshapes are not schema.BLENDSHAPES.
   """
   if path == 'builtin':
-    path = str(resources.files('gmtalker_jax.face') / 'head.npz')
+    path = str(_BUILTIN)
   if not os.path.isfile(path):
     raise InputError(f"got head '{path}', expected 'builtin' or an npz file, check the path")
   file = npz.read(path, _MOST_BYTES)
@@ -68,6 +71,12 @@ def load_head(path: str = 'builtin') -> Head:
   return Head(
     **{key: jnp.asarray(a) for key, a in arrays.items()}, eye_vertices=_eye_vertices(arrays)
   )
+
+
+@functools.cache
+def name() -> str:
+  """The built-in head with a digest: renderings of another one are another language."""
+  return f'builtin@{hashlib.sha256(_BUILTIN.read_bytes()).hexdigest()[:8]}'
 
 
 def _check(arrays: dict[str, np.ndarray], path: str) -> None:

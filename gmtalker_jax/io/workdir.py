@@ -49,6 +49,7 @@ class About(NamedTuple):
   # portrait: where the latents lie that it has learnt from, see inference/latents.py; none where it
   # takes no latent, and in workdirs of before 2026-11-27
   latents: list[list[float]] | None = None
+  head: str = 'builtin'  # portrait: whose renderings it has learnt from, see heads.name
 
 
 class Inference(NamedTuple):

@@ -5,7 +5,7 @@ import pytest
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.inference import builtin
 from gmtalker_jax.inference import talker as talkers
-from gmtalker_jax.io import bundles
+from gmtalker_jax.io import bundles, heads
 from gmtalker_jax.stages import STAGES
 
 
@@ -16,6 +16,7 @@ def test_each_fits_its_networks_and_speaks_as_itself(name):
   talker = talkers.from_description(bundle.description, bundle.tensors, check=True)
   assert talker.subject == name
   assert name in talker.subjects
+  assert talker.portrait.head == heads.name()  # whoever changes the head trains them anew
 
 
 def test_builtin_alone_is_the_first():

@@ -57,6 +57,15 @@ def test_a_talker_from_before_there_were_persons_is_a_plain_one(folder, talker):
   assert talkers.load().person.texture is None  # the one that ships
 
 
+def test_a_painter_of_another_head_is_warned_of(folder, caplog):
+  talkers.load(str(folder))
+  assert not caplog.text
+  _edit(folder, lambda t: t.update(head='builtin@00000000'))
+  again = talkers.load(str(folder))
+  assert 'learnt from renderings of builtin@00000000, this version renders ' in caplog.text
+  assert bundling.describe(again)['head'] == 'builtin@00000000'  # bundled anew it is no other
+
+
 def test_float16_is_half_and_nearly_the_same(talker, tmp_path):
   for dtype in ('float32', 'float16'):
     bundling.save(talker, tmp_path / dtype, {}, dtype)

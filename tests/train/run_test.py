@@ -15,7 +15,7 @@ from gmtalker_jax.data import schema, source
 from gmtalker_jax.face.light import DEFAULT_LIGHT
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.inference import talker
-from gmtalker_jax.io import workdir
+from gmtalker_jax.io import heads, workdir
 from gmtalker_jax.train import run
 
 PERSON = Person(np.ones(80, np.float32), np.full((8, 8, 3), 0.2, np.float32), DEFAULT_LIGHT / 2)
@@ -133,6 +133,7 @@ def test_a_portrait_is_served_without_its_critic(records, tmp_path):
   assert generator.module.input_size == 64
   for name in ('identity', 'texture', 'light'):
     np.testing.assert_array_equal(getattr(trained.person, name), getattr(PERSON, name))
+  assert trained.about.head == heads.name()
 
 
 def test_a_run_begins_with_the_weights_and_moments_of_another(records, tmp_path, capsys):

@@ -63,6 +63,7 @@ def open_examples(settings: Settings, statistics: Statistics | None = None) -> c
     about={
       **found.about,
       'subject': person,
+      'head': found.source.head,
       'latents': encoder.centres().round(4).tolist() if encoder else None,
       **_known_of(person, found.source.people, train),
     },

@@ -23,7 +23,7 @@ from gmtalker_jax.types import Coefficients
 
 SIZE = 256  # pixels
 FRAMES, APART = 75, 6  # of the clip, and how far those that are judged are apart
-STRENGTHS = (1.0, 1.5, 2.0)
+STRENGTHS = (1.0, 1.5, 1.75, 2.0)
 
 
 def main() -> None:

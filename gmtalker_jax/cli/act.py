@@ -23,7 +23,7 @@ def main(argv: Sequence[str]) -> int:
   add('--records', required=True, metavar='DIR', help='of `gmtalker prepare person`')
   add('--out', required=True, metavar='DIR')
   add('--seed', type=int, default=0)
-  add('--strength', type=float, metavar='S', help='of the change; 1 = as in TALKER (default 1.5)')
+  add('--strength', type=float, metavar='S', help='of the change; 1 = as in TALKER (default 1.75)')
   args = parser.read(argv)
   extras.require('act', 'prepare')
 

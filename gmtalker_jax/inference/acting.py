@@ -15,7 +15,7 @@ from gmtalker_jax.data import schema
 from gmtalker_jax.inference import speak
 from gmtalker_jax.inference.talker import Talker
 
-STRENGTH = 1.5  # a filmed face rests in its own way, and strangers see less in it than in ours
+STRENGTH = 1.75  # a filmed face rests in its own way, and strangers see less in it than in ours
 _NEUTRAL = schema.EMOTIONS[schema.NEUTRAL]
 
 

@@ -51,6 +51,7 @@ def get_config(variant: str = ''):
     pyramid_levels=4,
     perceptual=0.0,  # LPIPS; 0.03 is a usual weight
     perceptual_crop=0,  # pixels of a random square that it sees; 0 = the whole picture
+    perceptual_within=1.0,  # of the sides, about the middle, that it lies in: 0.5 = the face
     adversarial=1.0,
     paired=True,  # the discriminator sees the rendering too
     r1=10.0,

@@ -30,13 +30,16 @@ def pyramid(image: jax.Array, truth: jax.Array, levels: int = 4) -> jax.Array:
   return total + jnp.abs(rest).mean((1, 2, 3))
 
 
-def crops(key: jax.Array, images: Sequence[jax.Array], size: int) -> list[jax.Array]:
+def crops(
+  key: jax.Array, images: Sequence[jax.Array], size: int, within: float = 1.0
+) -> list[jax.Array]:
   """Cuts one random square of each example, the same of all `images` [B, H, W, C].
 
   Args:
     key: consumed.
     images: of one shape.
     size: pixels of the square; 0, or no less than the picture = the whole picture.
+    within: share of the sides, about the middle, that squares lie in where they fit; 1 = all.
 
   Returns:
     [B, size, size, C] of each.
@@ -44,8 +47,10 @@ def crops(key: jax.Array, images: Sequence[jax.Array], size: int) -> list[jax.Ar
   count, height, width = images[0].shape[:3]
   if not size or size >= min(height, width):
     return list(images)
-  room = jnp.array([height - size + 1, width - size + 1])
-  corners = rng.by_row(lambda k: jax.random.randint(k, (2,), 0, room), key, count)
+  sides = jnp.array([height, width])
+  low = jnp.minimum((sides * (1 - within) / 2).astype(jnp.int32), (sides - size) // 2)
+  high = sides - low - size + 1
+  corners = rng.by_row(lambda k: jax.random.randint(k, (2,), low, high), key, count)
 
   def cut(image: jax.Array, corner: jax.Array) -> jax.Array:
     return jax.lax.dynamic_slice(image, (*corner, 0), (size, size, image.shape[-1]))

@@ -38,6 +38,7 @@ class Objective:
   pyramid_levels: Count
   perceptual: Amount  # LPIPS on VGG16
   perceptual_crop: Whole  # pixels of the random square that it sees of each picture; 0 = all
+  perceptual_within: Share  # of the sides, about the middle, that the square lies in; 1 = all
   adversarial: Amount  # 0 = no discriminator at all
   paired: bool  # the discriminator sees the rendering beside the picture
   r1: Amount  # gamma
@@ -118,7 +119,8 @@ def make(
     if objective.perceptual:
       assert perceptual is not None  # refused above
       pair = (image, batch.image)
-      seen, truth = pictures.crops(crop_key, pair, objective.perceptual_crop)
+      where = objective.perceptual_crop, objective.perceptual_within
+      seen, truth = pictures.crops(crop_key, pair, *where)
       terms['perceptual'] = distance(perceptual, seen, truth)
     if objective.adversarial:
       terms['adversarial'] = adversarial.generator_loss(judge(params, image, batch))

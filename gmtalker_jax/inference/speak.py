@@ -16,8 +16,9 @@ from gmtalker_jax import speech
 from gmtalker_jax.core import arrays, overlap, rng
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema
-from gmtalker_jax.face.render import renderer
+from gmtalker_jax.face import render as renderings
 from gmtalker_jax.inference.talker import Generator, Talker
+from gmtalker_jax.io import traces
 from gmtalker_jax.types import Coefficients
 
 WINDOW = 1500  # frames (60 s) that the generators make in one go; memory is bounded by it
@@ -149,13 +150,14 @@ def paint(
   Two batches are worked on at once, and go on while the caller encodes the last one.
   """
   frames, batch = len(emotion), batch_size()
-  render = renderer(talker.head, talker.person, talker.portrait.module.input_size)
+  render = _renderer(talker.portrait.module.input_size)
+  face = renderings.of_person(talker.head, talker.person)
   style = jnp.tile(talker.style, (batch, 1))
 
   def portraits(start: int) -> np.ndarray:
     # Constant shapes: the last batch is filled up with its last frame.
     index = np.minimum(np.arange(start, start + batch), frames - 1)
-    rendering = render(jax.tree.map(lambda x: x[index], coefficients))
+    rendering = render(*face, jax.tree.map(lambda x: x[index], coefficients))
     painted = _paint(talker, rendering, emotion[index], latent[index], style)
     return painted[: frames - start]
 
@@ -195,8 +197,12 @@ def _paint(
 
 
 @functools.cache
+def _renderer(size: int) -> Callable[..., jax.Array]:
+  return traces.kept(functools.partial(renderings.render_chunk, size=size), f'render {size}')
+
+
+@functools.cache
 def _expression_sampler(module, mode: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
-  @jax.jit
   def sample(params, rows, emotion, key, temperature, subject, mask):
     subject = jnp.full(len(rows), subject, jnp.int32)
     expression, _ = module.apply(
@@ -208,27 +214,25 @@ def _expression_sampler(module, mode: str) -> Callable[..., tuple[jax.Array, jax
     centre = module.apply({'params': params}, emotion, key, 0.0, method='sample_latent')
     return expression, centre
 
-  return sample
+  return traces.kept(sample, f'expression {mode} {module}')
 
 
 @functools.cache
 def _motion_sampler(module) -> Callable[..., jax.Array]:
-  @jax.jit
   def sample(params, rows, key, temperature, mask):
     return module.apply({'params': params}, rows, key, temperature, mask, method='sample')
 
-  return sample
+  return traces.kept(sample, f'motion {module}')
 
 
 @functools.cache
 def _painter(module) -> Callable[..., jax.Array]:
-  @jax.jit
   def apply(params, rendering, emotion, latent, style):
     condition = arrays.to_signed(rendering)
     image = module.apply({'params': params}, condition, emotion, latent, style)
     return arrays.to_bytes(image)
 
-  return apply
+  return traces.kept(apply, f'portrait {module}')
 
 
 def _in_windows(

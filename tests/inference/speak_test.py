@@ -205,8 +205,15 @@ def test_a_painter_that_fails_is_heard_of_and_leaves_no_thread(talker, monkeypat
 
 def test_preparing_compiles_all_that_a_talk_paints_with(talker):
   speak.prepare(talker)
-  painter = speak._painter(talker.portrait.module)
-  compiled = painter._cache_size()
   talk = speak.speak(talker, _wave(3200), timeline.parse('happy', 1.0, 5))
-  assert len(list(talk.frames)) == 5
-  assert painter._cache_size() == compiled
+  compiled = []
+
+  def heard(event, seconds, **_):
+    compiled.extend([seconds] if event.endswith('backend_compile_duration') else [])
+
+  jax.monitoring.register_event_duration_secs_listener(heard)
+  try:
+    assert len(list(talk.frames)) == 5
+  finally:
+    jax.monitoring.unregister_event_duration_listener(heard)
+  assert not compiled

@@ -300,16 +300,8 @@ def _records(
       loaded = piece.clip.source.id
       whole, size = spooled.read(spool / loaded)
       whole['sway'] = sways.get(loaded, whole['sway'])
-    record = {name: _part(name, value, piece) for name, value in whole.items()} | {'id': piece.id}
+    record = schema.part(whole, piece.start, piece.stop) | {'id': piece.id}
     yield record | {'renderings': list(prepare.encoded_renderings(record, size, likeness))}
-
-
-def _part(name: str, value: Any, piece: Piece) -> Any:
-  """The frames of a piece of one field of the whole video's record."""
-  if name == 'identity' or not schema.RECORD[name].shape:
-    return value
-  rate = schema.SPEECH_PER_FRAME if name == 'speech' else 1
-  return value[piece.start * rate : piece.stop * rate]
 
 
 def _facts(piece: Piece) -> dict[str, Any]:

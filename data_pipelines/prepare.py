@@ -232,7 +232,7 @@ def _second_pass(clip: ingest.Ingested, keep=None) -> np.ndarray:
 
 def _strip(clip: ingest.Ingested, pictures: np.ndarray, label: str) -> contact_sheet.Strip:
   shown = contact_sheet.choose(len(clip.record['motion']))
-  renderings = _render(clip.record, shown, contact_sheet.CELL)
+  renderings = rendered(clip.record, shown, contact_sheet.CELL)
   return contact_sheet.Strip(label, pictures, renderings, clip.landmarks[shown])
 
 
@@ -268,13 +268,19 @@ def encoded_renderings(record, size: int, person: Person) -> Iterator[bytes]:
   """The head of every frame of a record with the skin and light of a person, as PNG."""
   frames = len(record['motion'])
   for start in range(0, frames, _RENDERED_AT_ONCE):
-    for picture in _render(record, slice(start, start + _RENDERED_AT_ONCE), size, person):
-      ok, png = cv2.imencode('.png', picture[..., ::-1])
-      assert ok
-      yield png.tobytes()
+    for picture in rendered(record, slice(start, start + _RENDERED_AT_ONCE), size, person):
+      yield png(picture)
 
 
-def _render(record, frames, size: int, person: Person = PLAIN) -> np.ndarray:
+def png(picture: np.ndarray) -> bytes:
+  """Encodes a rendering uint8 [H, W, 3]."""
+  ok, encoded = cv2.imencode('.png', picture[..., ::-1])
+  assert ok
+  return encoded.tobytes()
+
+
+def rendered(record, frames: slice | list[int], size: int, person: Person = PLAIN) -> np.ndarray:
+  """The head in some frames of a record, uint8 [T, size, size, 3]."""
   sway = record['sway'][frames] if person.bust is not None else None
   coefficients = Coefficients(record['expression'][frames], record['motion'][frames], sway)
   batch = min(16, len(coefficients.motion))

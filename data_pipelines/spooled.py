@@ -33,13 +33,18 @@ def writing(
   with _jpegs(path).open('wb') as blob:
 
     def keep(picture: np.ndarray) -> None:
-      ok, jpeg = cv2.imencode('.jpg', picture[..., ::-1], _JPEG)
-      assert ok
-      lengths.append(blob.write(jpeg.tobytes()))
+      lengths.append(blob.write(jpeg(picture)))
 
     yield keep
   rest = {name: value for name, value in record.items() if name not in ('frames', 'renderings')}
   np.savez(_npz(path), **rest, jpeg_lengths=np.array(lengths, np.int64), size=size)
+
+
+def jpeg(picture: np.ndarray) -> bytes:
+  """Encodes a photograph uint8 [H, W, 3]."""
+  ok, encoded = cv2.imencode('.jpg', picture[..., ::-1], _JPEG)
+  assert ok
+  return encoded.tobytes()
 
 
 def read(path: Path) -> tuple[dict[str, Any], int]:

@@ -2,14 +2,19 @@
 
 The faces of the training clips are changed as a talker's expression generator changes with the
 emotion; sound, speech features and head motion stay. Train an expression generator on them: tuned
-on one mood alone, it unlearns the emotions. There are no pictures in the new records.
+on one mood alone, it unlearns the emotions. There are no pictures in these records.
+
+With --pictures they are for a painter: beside the clips as they were filmed, each frame once more
+in one of the emotions, its photograph bent to the acted face.
 
 examples:
   gmtalker act --talker builtin --records me/records --out me/acted
+  gmtalker act --talker builtin --records me/records --out me/pictured --pictures
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from gmtalker_jax.cli import arguments, extras, shipped
 from gmtalker_jax.core.errors import InputError
@@ -24,22 +29,21 @@ def main(argv: Sequence[str]) -> int:
   add('--out', required=True, metavar='DIR')
   add('--seed', type=int, default=0)
   add('--strength', type=float, metavar='S', help='of the change; 1 = as in TALKER (default 1.75)')
+  add('--pictures', action='store_true', help='for a painter: photographs, as filmed and as acted')
   args = parser.read(argv)
   extras.require('act', 'prepare')
 
   from tqdm import tqdm
 
   from gmtalker_jax import speech
-  from gmtalker_jax.data import schema, source
+  from gmtalker_jax.data import source
   from gmtalker_jax.inference import acting, talker
 
   who = talker.load(args.talker)
-  splits = {}
-  for split in ('train', 'test'):
-    opened = source.open_records(args.records, split)
-    splits[split] = [opened[i] for i in range(len(opened))]
+  train = source.open_records(args.records, 'train')
+  clips = [train[i] for i in range(len(train))]
   heard = speech.open(who.speech_encoder).identity
-  spoken = {record['speech_encoder'] for record in splits['train']}
+  spoken = {record['speech_encoder'] for record in clips}
   if spoken != {heard}:
     raise InputError(
       f'got records with speech features of {sorted(spoken)}, expected {heard!r} as the talker '
@@ -48,11 +52,51 @@ def main(argv: Sequence[str]) -> int:
   strength = acting.STRENGTH if args.strength is None else args.strength
   if not 0 < strength <= 3:
     raise InputError(f'got --strength {strength:g}, expected more than 0 and at most 3')
-  acted = acting.performances(who, splits['train'], args.seed, strength)
-  bar = tqdm(acted, desc='acting', unit='clip', delay=1, leave=False,
-             total=len(splits['train']) * len(schema.EMOTIONS))  # fmt: skip
-  kept = ({**record, 'frames': [], 'renderings': []} for record in splits['test'])
+  emotions = acting.missing(clips)
+  people = _people(args.records, train.people) if args.pictures else {}
+  if args.pictures:
+    acted = _pictured(args.records, who, emotions, args.seed, strength, people)
+  else:
+    acted = acting.performances(who, clips, args.seed, strength)
+  bar = tqdm(acted, 'acting', len(clips) * (len(emotions) + 1), leave=False, unit='record', delay=1)
+  test = source.open_records(args.records, 'test', args.pictures)
+  kept = ({'frames': [], 'renderings': [], **test[i]} for i in range(len(test)))
   build = shipped.module('data_pipelines.build')
-  made = build.write_records({'train': bar, 'test': kept}, Path(args.out), 'acted')
-  print(f'{made}: {len(splits["train"])} clips in {len(schema.EMOTIONS)} emotions')
+  made = build.write_records({'train': bar, 'test': kept}, Path(args.out), 'acted', people=people)
+  print(f'{made}: {len(clips)} clips, also {", ".join(emotions) or "nothing"}')
   return 0
+
+
+def _people(records: str, known: Mapping[str, Any]) -> dict[str, Any]:
+  """Whom the renderings show. Raises InputError where they show nobody."""
+  from gmtalker_jax.io import people
+
+  if not known:
+    raise InputError(
+      f'got {records!r} whose renderings show nobody in particular, expected those of `gmtalker '
+      'prepare person`; prepare them so'
+    )
+  return {subject: people.from_json(values) for subject, values in known.items()}
+
+
+def _pictured(
+  records: str,
+  who: Any,
+  emotions: Sequence[str],
+  seed: int,
+  strength: float,
+  people: Mapping[str, Any],
+) -> Iterator[dict[str, Any]]:
+  """The clips as they were filmed, and after each its parts as acted, with photographs."""
+  from gmtalker_jax.data import source
+  from gmtalker_jax.inference import acting
+
+  acted = shipped.module('data_pipelines.acted')
+  clips = source.open_records(records, 'train', with_frames=True)  # one in memory at a time
+  for number in range(len(clips)):
+    clip = clips[number]
+    if not len(clip['frames']):
+      raise InputError(f'got no pictures in {records!r}, expected some; prepare with frames')
+    yield clip
+    for filmed, played in acting.parts(who, clip, emotions, seed + number, strength):
+      yield acted.pictured(filmed, played, who.head, people[clip['subject']])

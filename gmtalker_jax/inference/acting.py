@@ -5,7 +5,8 @@ what it knew before is shown to it again, on the person: to the recorded face is
 emotion changed in the face that the generator made for the same sound.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,12 @@ def act(
   }
 
 
+def missing(records: Iterable[Mapping[str, Any]]) -> list[str]:
+  """The emotions that a person was not filmed in; neutral is none."""
+  shown = {record['emotion'] for record in records}
+  return [emotion for emotion in schema.EMOTIONS if emotion not in shown | {_NEUTRAL}]
+
+
 def performances(
   talker: Talker,
   records: Sequence[Mapping[str, Any]],
@@ -58,11 +65,32 @@ def performances(
 
   Emotions that the person was filmed in are not acted.
   """
-  shown = {record['emotion'] for record in records}
+  emotions = [_NEUTRAL, *missing(records)]
   for number, record in enumerate(records):
     if record['emotion'] not in ('', _NEUTRAL):
       yield {**record, 'frames': [], 'renderings': []}
       continue
-    for emotion in schema.EMOTIONS:
-      if emotion == _NEUTRAL or emotion not in shown:
-        yield act(talker, record, emotion, seed + number, strength)
+    for emotion in emotions:
+      yield act(talker, record, emotion, seed + number, strength)
+
+
+def parts(
+  talker: Talker,
+  record: Mapping[str, Any],
+  emotions: Sequence[str],
+  seed: int,
+  strength: float = STRENGTH,
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+  """A clip cut into as many parts as there are emotions: pairs of a part as filmed and as acted.
+
+  So of each frame there is one that is acted. The seed says which part is acted in which emotion,
+  and the manner. Of a clip with an emotion there are none.
+  """
+  if record['emotion'] not in ('', _NEUTRAL):
+    return
+  bounds = np.linspace(0, len(record['expression']), len(emotions) + 1).astype(int)
+  for place, (start, stop) in enumerate(itertools.pairwise(bounds)):
+    if start < stop:
+      emotion = emotions[(seed + place) % len(emotions)]
+      acted = act(talker, record, emotion, seed, strength)
+      yield schema.part(record, start, stop), schema.part(acted, start, stop)

@@ -1,0 +1,51 @@
+"""Where a face was before its expression changed: what bends a photograph to another expression."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gmtalker_jax.face import camera as cameras
+from gmtalker_jax.face import raster, render
+from gmtalker_jax.face.camera import Camera
+from gmtalker_jax.face.morphable import Head
+from gmtalker_jax.types import Coefficients
+
+_HIDDEN = 0.04  # head widths: what lies deeper than what was seen at its place was hidden by it
+
+
+class Warp(NamedTuple):
+  """For each pixel of the picture after: which point of the head it shows, and where that was."""
+
+  source: jax.Array  # [H, W, 2] px (x right, y down) in the picture before; 0 outside the head
+  head: jax.Array  # [H, W] bool: the head is here
+  seen: jax.Array  # [H, W] bool: the point was seen before; of a mouth that opens it was not
+
+
+@partial(jax.jit, static_argnames=('size', 'camera'))
+def warp(
+  head: Head,
+  before: Coefficients,
+  after: Coefficients,
+  size: int,
+  camera: Camera = cameras.DEFAULT,
+) -> Warp:
+  """Follows the surface of a head from one picture of it to another.
+
+  Args:
+    head: of one person, see render.personal.
+    before, after: expression [50] and motion [12].
+    size: pixels of both pictures.
+    camera: of both pictures.
+  """
+  old, new = (
+    cameras.project(camera, render.posed(head, jnp.zeros(0), coefficients), size)
+    for coefficients in (before, after)
+  )
+  shown = raster.rasterize(new, head.triangles, size)
+  was = raster.interpolate(shown, head.triangles, old)
+  column, row = (jnp.clip(was[..., axis].astype(jnp.int32), 0, size - 1) for axis in (0, 1))
+  nearest = raster.rasterize(old, head.triangles, size).depth[row, column]
+  hit = shown.triangle >= 0
+  return Warp(was[..., :2], hit, hit & (was[..., 2] < nearest + _HIDDEN))

@@ -74,3 +74,24 @@ def test_emotions_that_were_filmed_are_not_acted(who):
   assert sorted(acted) == sorted(set(schema.EMOTIONS) - {'sad'})
   assert len({r['id'] for r in found}) == len(found)
   assert not any(r['frames'] for r in found)
+
+
+def test_parts_show_each_frame_once_in_another_emotion(who):
+  record = clip(who, 'a')
+  pairs = list(acting.parts(who, record, ('happy', 'sad', 'angry'), 1))
+  assert [played['emotion'] for _, played in pairs] == ['sad', 'angry', 'happy']
+  for name in ('expression', 'motion', 'speech', 'frames'):
+    joined = [row for filmed, _ in pairs for row in filmed[name]]
+    assert len(joined) == len(record[name])
+    assert all(np.array_equal(one, other) for one, other in zip(joined, record[name], strict=True))
+  _, sad = pairs[0]
+  whole = acting.act(who, record, 'sad', 1)['expression']
+  np.testing.assert_array_equal(sad['expression'], whole[: len(sad['expression'])])
+  assert len(sad['speech']) == 2 * len(sad['expression'])
+
+
+def test_of_a_clip_with_an_emotion_or_of_one_frame_parts_are_what_there_is(who):
+  assert not list(acting.parts(who, clip(who, 'b', 'sad'), ('happy',), 0))
+  short = schema.part(clip(who, 'c'), 0, 2)
+  pairs = list(acting.parts(who, short, acting.missing([short]), 0))
+  assert [len(played['expression']) for _, played in pairs] == [1, 1]

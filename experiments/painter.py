@@ -1,7 +1,7 @@
 """What a painter needs: one portrait of one person for each choice and seed, and one table.
 
     python -m experiments.painter me.mp4 --out runs/painter
-    python -m experiments.painter me.mp4 --out runs/painter --rows chosen,prior --seeds 0
+    python -m experiments.painter me.mp4 --out runs/painter --rows filmed,acted --seeds 0
 
 The records, the person's manner and the movement of the head are made once, as `gmtalker person`
 makes them; then each row is trained (128 pixels), bundled and measured on the held-out part. What
@@ -11,6 +11,7 @@ Hours: about five minutes for each row and seed on two CPU cores, and ten before
 """
 
 import argparse
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +35,8 @@ class Row(NamedTuple):
 
 
 ROWS = {
-  'chosen': Row('e from Dirichlet, z from posterior and prior, texture'),
+  'filmed': Row('as filmed: e from Dirichlet, z from posterior and prior, texture'),
+  'acted': Row('photographs acted in the emotions too', ('data.balanced=False',), 'pictured'),
   'e_zero': Row('unknown e is zero', ('data.unknown_emotion=0.0',)),
   'e_neutral': Row('unknown e is neutral', records='neutral'),
   'z_mean': Row('z is the mean of the posterior',
@@ -66,7 +68,8 @@ class Plan(NamedTuple):
 
 def shared(plan: Plan) -> list[Step]:
   """Records and the first two stages, as `gmtalker person` begins."""
-  steps = person_steps.steps(plan.videos, plan.out, plan.preset, plan.origin, 'person')[:4]
+  steps = person_steps.steps(plan.videos, plan.out, plan.preset, plan.origin, 'person')
+  begun = itertools.takewhile(lambda step: step.name != person_steps.PORTRAIT, steps)
   prepare = steps[0].arguments
   at = prepare.index(str(plan.out / 'records'))
 
@@ -77,7 +80,7 @@ def shared(plan: Plan) -> list[Step]:
   labels = plan.out / 'labels.csv'
   files.write_text(labels, ''.join(f'{Path(video).name},neutral\n' for video in plan.videos))
   return [
-    *steps, again('plain', '--plain'), again('bare', '--no-shoulders'),
+    *begun, again('plain', '--plain'), again('bare', '--no-shoulders'),
     again('neutral', '--emotions', str(labels)),
   ]  # fmt: skip
 

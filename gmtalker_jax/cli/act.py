@@ -38,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
   from gmtalker_jax import speech
   from gmtalker_jax.data import source
   from gmtalker_jax.inference import acting, talker
+  from gmtalker_jax.io import people
 
   who = talker.load(args.talker)
   train = source.open_records(args.records, 'train')
@@ -53,30 +54,18 @@ def main(argv: Sequence[str]) -> int:
   if not 0 < strength <= 3:
     raise InputError(f'got --strength {strength:g}, expected more than 0 and at most 3')
   emotions = acting.missing(clips)
-  people = _people(args.records, train.people) if args.pictures else {}
+  shown = {subject: people.from_json(values) for subject, values in train.people.items()}
   if args.pictures:
-    acted = _pictured(args.records, who, emotions, args.seed, strength, people)
+    acted = _pictured(args.records, who, emotions, args.seed, strength, shown)
   else:
     acted = acting.performances(who, clips, args.seed, strength)
   bar = tqdm(acted, 'acting', len(clips) * (len(emotions) + 1), leave=False, unit='record', delay=1)
   test = source.open_records(args.records, 'test', args.pictures)
   kept = ({'frames': [], 'renderings': [], **test[i]} for i in range(len(test)))
   build = shipped.module('data_pipelines.build')
-  made = build.write_records({'train': bar, 'test': kept}, Path(args.out), 'acted', people=people)
+  made = build.write_records({'train': bar, 'test': kept}, Path(args.out), 'acted', people=shown)
   print(f'{made}: {len(clips)} clips, also {", ".join(emotions) or "nothing"}')
   return 0
-
-
-def _people(records: str, known: Mapping[str, Any]) -> dict[str, Any]:
-  """Whom the renderings show. Raises InputError where they show nobody."""
-  from gmtalker_jax.io import people
-
-  if not known:
-    raise InputError(
-      f'got {records!r} whose renderings show nobody in particular, expected those of `gmtalker '
-      'prepare person`; prepare them so'
-    )
-  return {subject: people.from_json(values) for subject, values in known.items()}
 
 
 def _pictured(
@@ -85,10 +74,11 @@ def _pictured(
   emotions: Sequence[str],
   seed: int,
   strength: float,
-  people: Mapping[str, Any],
+  shown: Mapping[str, Any],
 ) -> Iterator[dict[str, Any]]:
   """The clips as they were filmed, and after each its parts as acted, with photographs."""
   from gmtalker_jax.data import source
+  from gmtalker_jax.face.person import Person
   from gmtalker_jax.inference import acting
 
   acted = shipped.module('data_pipelines.acted')
@@ -98,5 +88,6 @@ def _pictured(
     if not len(clip['frames']):
       raise InputError(f'got no pictures in {records!r}, expected some; prepare with frames')
     yield clip
+    person = shown.get(clip['subject']) or Person.plain(clip['identity'])
     for filmed, played in acting.parts(who, clip, emotions, seed + number, strength):
-      yield acted.pictured(filmed, played, who.head, people[clip['subject']])
+      yield acted.pictured(filmed, played, who.head, person)

@@ -9,6 +9,7 @@ from gmtalker_jax.cli.course import Step
 
 # The expression generator keeps what it knows of emotions and of latents; it learns the manner.
 _KEPT = 'encoder,tokens,pool_w,pool_z,head_w,head_z,mog_mapper'
+PORTRAIT = 'the picture (portrait)'  # the step that takes most of the time
 _FLOW = 'conditioners'  # of the motion generator: pre-trained, stays (method 3)
 
 
@@ -25,7 +26,8 @@ class Preset(NamedTuple):
   shares: tuple[float, ...]  # minutes of each step on two cores, about
 
 
-_QUICK, _GOOD = (3, 0.5, 3, 1, 8, 0.3, 2, 1, 1, 1), (2, 0.5, 6, 2, 40, 0.2, 3, 1, 3, 4)
+_QUICK = 3, 0.5, 3, 1, 1, 8, 0.3, 2, 1, 1, 1
+_GOOD = 2, 0.5, 6, 2, 1, 40, 0.2, 3, 1, 3, 4
 PRESETS = {
   'quick': Preset(128, 'builtin', 600, 150, 'demo', 2_000, (), _QUICK),
   'good': Preset(
@@ -36,12 +38,12 @@ PRESETS = {
     512, 'builtin', 2_000, 1_000, 'builtin', 16_000,
     ('--config.model.output_size=512', '--config.loss.perceptual=0.3',
      '--config.loss.perceptual_crop=96', '--config.loss.adversarial=0.05'),
-    (10, 1, 10, 4, 700, 0.3, 12, 4, 6, 6),
+    (10, 1, 10, 4, 5, 700, 0.3, 12, 4, 6, 6),
   ),
   'accelerator': Preset(
     512, 'builtin', 2_000, 2_000, '', 30_000,
     ('--config.loss.perceptual=0.03', '--config.data.batch_size=16'),
-    (10, 1, 4, 4, 60, 1, 3, 1, 1, 1),
+    (10, 1, 4, 4, 5, 60, 1, 3, 1, 1, 1),
   ),
   'smoke': Preset(64, 'smoke', 4, 4, 'smoke', 4, (), _QUICK),
 }  # fmt: skip
@@ -97,6 +99,8 @@ def steps(
   begun = preset.variant == 'builtin' and same == (preset.size, preset.size)
   shape = _as(origin.models['portrait'], 'portrait', preset.variant)
   beginning = (f'--config.init_from={origin.path}', *shape) if begun else ()
+  # As many acted frames as filmed ones. Where emotions were filmed, each has the same share.
+  balance = () if emotions else ('--config.data.balanced=False',)
   named = [*(['--name', name] if name else []), *(['--emotions', emotions] if emotions else [])]
   sound = at('records/held_out.wav')
   speak = ('speak', '--talker', at('talker'), '--audio', sound)
@@ -110,9 +114,13 @@ def steps(
     ),
     'the manner (expression)': tuned('expression', preset.expression, '5e-4', _KEPT, 'acted'),
     'the head (motion)': tuned('motion', preset.motion, '2e-4', _FLOW, 'records'),
-    'the picture (portrait)': train(
+    'the emotions (pictured)': (
+      'act', '--talker', origin.path, '--records', at('records'), '--out', at('pictured'),
+      '--pictures',
+    ),
+    PORTRAIT: train(
       'portrait', preset.variant, preset.portrait, *beginning, *preset.more,
-      f'--config.data.expression_workdir={at("runs/expression")}',
+      f'--config.data.expression_workdir={at("runs/expression")}', *balance, records='pictured',
     ),
     'bundle': (
       'bundle', '--expression', at('runs/expression'), '--motion', at('runs/motion'),

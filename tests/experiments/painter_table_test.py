@@ -39,7 +39,7 @@ def test_rows_differ():
 
 def test_the_table_has_means_and_spreads():
   lines = painter.table({
-    'chosen': [{'portrait_psnr_db': 26.0}, {'portrait_psnr_db': 28.0}],
+    'filmed': [{'portrait_psnr_db': 26.0}, {'portrait_psnr_db': 28.0}],
     'z_prior': [{'portrait_psnr_db': 25.5, 'portrait_lpips': None}],
   }).splitlines()  # fmt: skip
   assert lines[2].split(' | ')[1:3] == ['27.000 ± 1.414', 'none']

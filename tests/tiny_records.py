@@ -12,13 +12,13 @@ def write(folder, encoder: str, clips: int = 8, frames: int = 12, size: int = 64
   """Writes `clips` clips per split of the people M001 and W002; every second has pictures."""
   rng = np.random.default_rng(0)
   splits = {
-    split: [_record(rng, split, i, encoder, frames, size) for i in range(clips)]
+    split: [record(rng, split, i, encoder, frames, size) for i in range(clips)]
     for split in ('train', 'test')
   }
   return str(build.write_records(splits, folder, 'procedural'))
 
 
-def _record(rng, split, i, encoder, frames, size):
+def record(rng, split, i, encoder, frames, size):
   emotion = schema.EMOTIONS[i % 8]
   expression = 0.2 * rng.uniform(size=(frames, 50))
   expression[:, schema.EMOTIONS.index(emotion)] += 0.5

@@ -2,7 +2,9 @@
 
 The head that was fitted to a frame says where each point of the face is in the photograph, and
 where it is when the expression is acted. So skin, brows, lids and lips are the person's, moved, and
-what the frame did not show, such as the inside of a closed mouth, comes from the rendering.
+darker or brighter as they turn in the person's light (expression ratio images, Liu et al. 2001):
+moved alone, an angry brow has no furrow. What the frame did not show, such as the inside of a
+closed mouth, comes from the rendering.
 """
 
 import dataclasses
@@ -10,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import cv2
+import jax.numpy as jnp
 import numpy as np
 
 from gmtalker_jax.data import source
@@ -23,6 +26,9 @@ from . import prepare, spooled
 
 _REACH = 0.02  # of the picture: so far around the head its surroundings move with it
 _FEATHER = 0.004  # of the picture: how softly the rendering joins the photograph
+_SOFT = 0.006  # of the picture: shading is smoothed over so much
+_CREASE = 1.5  # power of the shading: a mesh of this size shows two thirds of a crease
+_SHADES = 0.6, 1.2  # what is believed of the shading; the edges of lips turn further
 
 
 def pictured(
@@ -39,12 +45,12 @@ def pictured(
   photographs = [source.decode(picture) for picture in record['frames']]
   renderings = prepare.rendered(acted, slice(None), len(photographs[0]), person)
   own = personal(head, dataclasses.replace(person, identity=record['identity']))
-  bent = []
+  bent, light = [], jnp.asarray(person.light)
   for number, (photograph, rendering) in enumerate(zip(photographs, renderings, strict=True)):
     before, after = (
       Coefficients(clip['expression'][number], clip['motion'][number]) for clip in (record, acted)
     )
-    bent.append(bend(photograph, rendering, warps.warp(own, before, after, len(photograph))))
+    bent.append(bend(photograph, rendering, warps.warp(own, light, before, after, len(photograph))))
   return {
     **acted,
     'frames': list(map(spooled.jpeg, bent)),
@@ -52,9 +58,11 @@ def pictured(
   }
 
 
-def bend(photograph: np.ndarray, rendering: np.ndarray, warp: warps.Warp) -> np.ndarray:
+def bend(
+  photograph: np.ndarray, rendering: np.ndarray, warp: warps.Warp, crease: float = _CREASE
+) -> np.ndarray:
   """A photograph uint8 [H, W, 3] after `warp`; what it does not show is taken from `rendering`."""
-  source_at, head, seen = map(np.asarray, warp)
+  source_at, head, seen, gain = map(np.asarray, warp)
   size = len(photograph)
   grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1).astype(np.float32)
   motion = np.where(head[..., None], source_at - 0.5 - grid, 0).astype(np.float32)
@@ -62,6 +70,8 @@ def bend(photograph: np.ndarray, rendering: np.ndarray, warp: warps.Warp) -> np.
   moved = cv2.remap(
     photograph, place[..., 0], place[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
   )
+  shade = _blurred(np.clip(gain, *_SHADES) ** crease, _SOFT).reshape(size, size, -1)
+  moved = np.clip(moved * shade, 0, 255)
   hidden = _blurred((head & ~seen).astype(np.float32), _FEATHER)[..., None]
   return np.round(moved + hidden * (rendering.astype(np.float32) - moved)).astype(np.uint8)
 

@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from gmtalker_jax.face import camera as cameras
+from gmtalker_jax.face import light as lights
 from gmtalker_jax.face import raster, render
 from gmtalker_jax.face.camera import Camera
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.types import Coefficients
 
+_DARK = 0.05  # irradiance: darker than this is not believed
 _HIDDEN = 0.04  # head widths: what lies deeper than what was seen at its place was hidden by it
 
 
@@ -21,11 +23,13 @@ class Warp(NamedTuple):
   source: jax.Array  # [H, W, 2] px (x right, y down) in the picture before; 0 outside the head
   head: jax.Array  # [H, W] bool: the head is here
   seen: jax.Array  # [H, W] bool: the point was seen before; of a mouth that opens it was not
+  gain: jax.Array  # [H, W, C] how much brighter the point became as it turned in the light; or 1
 
 
 @partial(jax.jit, static_argnames=('size', 'camera'))
 def warp(
   head: Head,
+  light: jax.Array,
   before: Coefficients,
   after: Coefficients,
   size: int,
@@ -35,17 +39,25 @@ def warp(
 
   Args:
     head: of one person, see render.personal.
+    light: of both pictures: [9] or [9, 3], see light.shade.
     before, after: expression [50] and motion [12].
     size: pixels of both pictures.
     camera: of both pictures.
   """
-  old, new = (
-    cameras.project(camera, render.posed(head, jnp.zeros(0), coefficients), size)
-    for coefficients in (before, after)
-  )
+  vertices = [render.posed(head, jnp.zeros(0), c) for c in (before, after)]
+  old, new = (cameras.project(camera, points, size) for points in vertices)
+  normals = [render.normals(points, head.triangles) for points in vertices]
   shown = raster.rasterize(new, head.triangles, size)
-  was = raster.interpolate(shown, head.triangles, old)
+  was, *normals = jnp.split(
+    raster.interpolate(shown, head.triangles, jnp.concatenate([old, *normals], -1)), 3, -1
+  )
   column, row = (jnp.clip(was[..., axis].astype(jnp.int32), 0, size - 1) for axis in (0, 1))
   nearest = raster.rasterize(old, head.triangles, size).depth[row, column]
   hit = shown.triangle >= 0
-  return Warp(was[..., :2], hit, hit & (was[..., 2] < nearest + _HIDDEN))
+  then, now = (lights.shade(_unit(normal), light) for normal in normals)
+  gain = jnp.where(hit[..., None], now / jnp.maximum(then, _DARK), 1.0)
+  return Warp(was[..., :2], hit, hit & (was[..., 2] < nearest + _HIDDEN), gain)
+
+
+def _unit(vectors: jax.Array) -> jax.Array:
+  return vectors / jnp.maximum(jnp.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)

@@ -8,7 +8,7 @@ import pytest
 
 from data_pipelines import acted, prepare
 from gmtalker_jax.data import schema, source
-from gmtalker_jax.face import render, warp
+from gmtalker_jax.face import light, render, warp
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
@@ -58,7 +58,7 @@ def test_a_bent_photograph_is_what_would_have_been_filmed(head, person, muscles)
   own = render.personal(head, person)
   for k in range(FRAMES):
     pair = (Coefficients(c['expression'][k], c['motion'][k]) for c in (before, after))
-    found = warp.warp(own, *pair, SIZE)
+    found = warp.warp(own, person.light, *pair, SIZE)
     bent = acted.bend(photographs[k], np.full_like(truth[k], 255), found)
     seen = np.asarray(found.seen)
     apart = np.abs(bent.astype(float) - truth[k])[seen].mean()
@@ -70,11 +70,29 @@ def test_a_bent_photograph_is_what_would_have_been_filmed(head, person, muscles)
       assert bent[hidden].mean() > 180
 
 
+def test_what_turns_away_from_the_light_becomes_darker(head, person):
+  """Of a light from above: our renderer's shading is found again, at a power of 1."""
+  lit = dataclasses.replace(person, light=light.DEFAULT_LIGHT)
+  before, after = clip(), clip(**ANGRY, noseSneerLeft=0.8, noseSneerRight=0.8)
+  photographs, truth = filmed(lit, before), filmed(lit, after)
+  pair = (Coefficients(c['expression'][1], c['motion'][1]) for c in (before, after))
+  found = warp.warp(render.personal(head, lit), lit.light, *pair, SIZE)
+  seen, shading = np.asarray(found.seen), np.asarray(found.gain)[..., 0]
+  changed = seen & (np.abs(shading - 1) > 0.1)
+  assert changed.sum() > 30
+  without, once, usual = (
+    np.abs(acted.bend(photographs[1], truth[1], found, power) - truth[1].astype(float))[changed]
+    for power in (0.0, 1.0, acted._CREASE)
+  )
+  assert once.mean() < 0.75 * without.mean()
+  assert usual.mean() < without.mean()
+
+
 def test_far_from_the_head_a_photograph_stays(head, person):
   before, after = clip(), clip(**LAUGHING)
   photograph = RNG.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
   pair = (Coefficients(c['expression'][0], c['motion'][0]) for c in (before, after))
-  found = warp.warp(render.personal(head, person), *pair, SIZE)
+  found = warp.warp(render.personal(head, person), person.light, *pair, SIZE)
   bent = acted.bend(photograph, photograph, found)
   np.testing.assert_array_equal(bent[:, :8], photograph[:, :8])
   np.testing.assert_array_equal(bent[:, -8:], photograph[:, -8:])

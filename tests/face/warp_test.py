@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from gmtalker_jax.data import schema
-from gmtalker_jax.face import camera, raster, render
+from gmtalker_jax.face import camera, light, raster, render
 from gmtalker_jax.face.warp import warp
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
 SIZE = 96
+LIGHT = jnp.asarray(light.DEFAULT_LIGHT)
 MOUTH_INSIDE = 3  # groups of the head from here on: teeth, tongue, the hollow behind them
 
 
@@ -34,19 +35,20 @@ def projected(head, coefficients):
 
 def test_nothing_moves_where_nothing_changes(head):
   same = face(jawOpen=0.3, rotationY=0.2)
-  source, there, seen = map(np.asarray, warp(head, same, same, SIZE))
+  source, there, seen, gain = map(np.asarray, warp(head, LIGHT, same, same, SIZE))
   grid = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), -1) + 0.5
   assert 0.1 < there.mean() < 0.6
   np.testing.assert_allclose(source[there], grid[there], atol=0.02)
   assert (seen == there).all()
   assert (source[~there] == 0).all()
+  np.testing.assert_allclose(gain, 1, atol=1e-5)
 
 
 def test_a_vertex_that_is_seen_is_found_where_it_was(head):
   """Independent of the surface: vertices are projected, and looked up at their pixel."""
   before, after = face(rotationY=0.15), face(rotationY=0.15, browInnerUp=1.0, mouthSmileLeft=0.8)
   old, new = projected(head, before), projected(head, after)
-  source, there, _ = map(np.asarray, warp(head, before, after, SIZE))
+  source, there, *_ = map(np.asarray, warp(head, LIGHT, before, after, SIZE))
   depth = np.asarray(raster.rasterize(jnp.asarray(new), head.triangles, SIZE).depth)
   column, row = new[:, :2].astype(int).T
   inside = (column >= 1) & (column < SIZE - 1) & (row >= 1) & (row < SIZE - 1)
@@ -63,12 +65,12 @@ def test_a_vertex_that_is_seen_is_found_where_it_was(head):
 
 def test_the_inside_of_a_mouth_that_opens_was_not_seen(head):
   closed, opened = face(), face(jawOpen=0.8)
-  _, there, seen = map(np.asarray, warp(head, closed, opened, SIZE))
+  _, there, seen, _ = map(np.asarray, warp(head, LIGHT, closed, opened, SIZE))
   vertices = jnp.asarray(projected(head, opened))
   triangle = np.asarray(raster.rasterize(vertices, head.triangles, SIZE).triangle)
   inside = np.where(triangle >= 0, np.asarray(head.triangle_group)[triangle], -1) >= MOUTH_INSIDE
   assert inside.sum() > 20
   assert (~seen[inside]).mean() > 0.8
   assert seen[there & ~inside].mean() > 0.98
-  _, there, seen = map(np.asarray, warp(head, opened, closed, SIZE))
+  _, there, seen, _ = map(np.asarray, warp(head, LIGHT, opened, closed, SIZE))
   assert seen[there].mean() > 0.95  # all but the throat, which a low chin hid

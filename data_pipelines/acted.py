@@ -27,12 +27,16 @@ from . import prepare, spooled
 _REACH = 0.02  # of the picture: so far around the head its surroundings move with it
 _FEATHER = 0.004  # of the picture: how softly the rendering joins the photograph
 _SOFT = 0.006  # of the picture: shading is smoothed over so much
-_CREASE = 1.5  # power of the shading: a mesh of this size shows two thirds of a crease
-_SHADES = 0.6, 1.2  # what is believed of the shading; the edges of lips turn further
+CREASE = 2.0  # power of the shading: at 1 judges see half of an anger (experiments/README.md)
+_SHADES = 0.4, 1.2  # what is believed of the shading: the edges of lips turn further
 
 
 def pictured(
-  record: Mapping[str, Any], acted: Mapping[str, Any], head: Head, person: Person
+  record: Mapping[str, Any],
+  acted: Mapping[str, Any],
+  head: Head,
+  person: Person,
+  crease: float = CREASE,
 ) -> dict[str, Any]:
   """Returns `acted` with photographs and renderings.
 
@@ -41,6 +45,7 @@ def pictured(
     acted: the same frames with another expression.
     head: the model that `record` was fitted with.
     person: whom the renderings show.
+    crease: power of the shading; 0 = the skin moves and keeps its brightness.
   """
   photographs = [source.decode(picture) for picture in record['frames']]
   renderings = prepare.rendered(acted, slice(None), len(photographs[0]), person)
@@ -50,7 +55,9 @@ def pictured(
     before, after = (
       Coefficients(clip['expression'][number], clip['motion'][number]) for clip in (record, acted)
     )
-    bent.append(bend(photograph, rendering, warps.warp(own, light, before, after, len(photograph))))
+    bent.append(
+      bend(photograph, rendering, warps.warp(own, light, before, after, len(photograph)), crease)
+    )
   return {
     **acted,
     'frames': list(map(spooled.jpeg, bent)),
@@ -59,7 +66,7 @@ def pictured(
 
 
 def bend(
-  photograph: np.ndarray, rendering: np.ndarray, warp: warps.Warp, crease: float = _CREASE
+  photograph: np.ndarray, rendering: np.ndarray, warp: warps.Warp, crease: float = CREASE
 ) -> np.ndarray:
   """A photograph uint8 [H, W, 3] after `warp`; what it does not show is taken from `rendering`."""
   source_at, head, seen, gain = map(np.asarray, warp)

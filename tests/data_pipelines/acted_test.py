@@ -82,7 +82,7 @@ def test_what_turns_away_from_the_light_becomes_darker(head, person):
   assert changed.sum() > 30
   without, once, usual = (
     np.abs(acted.bend(photographs[1], truth[1], found, power) - truth[1].astype(float))[changed]
-    for power in (0.0, 1.0, acted._CREASE)
+    for power in (0.0, 1.0, acted.CREASE)
   )
   assert once.mean() < 0.75 * without.mean()
   assert usual.mean() < without.mean()

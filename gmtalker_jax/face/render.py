@@ -83,7 +83,7 @@ def draw(
   pixels = raster.interpolate(fragments, head.triangles, jnp.concatenate(attributes, -1))
   albedo, normal, eye, address = jnp.split(pixels, (3, 6, 9), -1)
   hit = fragments.triangle >= 0
-  normal = jnp.where(hit[..., None], _unit(normal), 0.0)
+  normal = jnp.where(hit[..., None], unit(normal), 0.0)
   albedo = _paint_eyes(albedo, eye, person.eyes)
   if person.texture is not None:
     painted = chart.look_up(jnp.asarray(person.texture), address[..., :2])
@@ -150,12 +150,12 @@ def normals(vertices: jax.Array, triangles: jax.Array) -> jax.Array:
   total = jnp.zeros_like(vertices)
   for corner in range(3):
     total = total.at[triangles[:, corner]].add(faces)
-  return _unit(total)
+  return unit(total)
 
 
 def eye_directions(head: Head) -> jax.Array:
   """[V, 3]: on the eyeballs, the direction from the centre in the eye's own axes; 0 elsewhere."""
-  arms = _unit(head.mean[head.eye_vertices] - head.eye_centre[:, None])
+  arms = unit(head.mean[head.eye_vertices] - head.eye_centre[:, None])
   return jnp.zeros_like(head.mean).at[head.eye_vertices].set(arms)
 
 
@@ -165,7 +165,8 @@ def _pad(array: np.ndarray, length: int) -> jax.Array:
   return jnp.asarray(np.concatenate([array, np.repeat(array[-1:], length - len(array), 0)]))
 
 
-def _unit(vectors: jax.Array) -> jax.Array:
+def unit(vectors: jax.Array) -> jax.Array:
+  """Vectors [..., 3] at length 1; zero stays zero."""
   x, y, z = (vectors[..., i : i + 1] for i in range(3))  # written out: see raster.interpolate
   return vectors * jax.lax.rsqrt(jnp.maximum(x * x + y * y + z * z, 1e-20))
 
@@ -182,7 +183,7 @@ def _paint_eyes(
     on_eye = (eye**2).sum(-1, keepdims=True) > 0.25
     white, iris = jnp.asarray(eyes).reshape(2, 1, 1, 3)
     albedo, rim = jnp.where(on_eye, white, albedo), iris * (RIM_COLOUR[0] / IRIS_COLOUR[0])
-  eye = _unit(eye)
+  eye = unit(eye)
   radius = jnp.sqrt(eye[..., :1] ** 2 + eye[..., 1:2] ** 2 + 1e-12)
   front = eye[..., 2:] > 0.5
   rings = ((IRIS, rim, 0.06), (IRIS - 0.1, iris, 0.1), (PUPIL, PUPIL_COLOUR, 0.06))

@@ -54,10 +54,6 @@ def warp(
   column, row = (jnp.clip(was[..., axis].astype(jnp.int32), 0, size - 1) for axis in (0, 1))
   nearest = raster.rasterize(old, head.triangles, size).depth[row, column]
   hit = shown.triangle >= 0
-  then, now = (lights.shade(_unit(normal), light) for normal in normals)
+  then, now = (lights.shade(render.unit(normal), light) for normal in normals)
   gain = jnp.where(hit[..., None], now / jnp.maximum(then, _DARK), 1.0)
   return Warp(was[..., :2], hit, hit & (was[..., 2] < nearest + _HIDDEN), gain)
-
-
-def _unit(vectors: jax.Array) -> jax.Array:
-  return vectors / jnp.maximum(jnp.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)

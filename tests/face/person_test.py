@@ -47,7 +47,7 @@ def test_a_plain_person_looks_as_the_head_alone_did_to_the_last_bit(head):
     pixels = raster.interpolate(fragments, head.triangles, jnp.concatenate(attributes, -1))
     albedo, normal, eye = jnp.split(pixels, 3, -1)
     hit = fragments.triangle[..., None] >= 0
-    normal = jnp.where(hit, render._unit(normal), 0.0)
+    normal = jnp.where(hit, render.unit(normal), 0.0)
     colour = render._paint_eyes(albedo, eye, None) * light.shade(normal, light.DEFAULT_LIGHT)
     return jnp.where(hit, jnp.clip(colour, 0, 1), 0.0) * 2 - 1
 

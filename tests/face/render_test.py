@@ -123,7 +123,7 @@ def test_gradient_of_shading_matches_finite_differences(head, name):
     normals = raster.interpolate(
       fragments, head.triangles, render.normals(vertices, head.triangles)
     )
-    light_ = light.shade(render._unit(normals), light.DEFAULT_LIGHT)[..., 0]
+    light_ = light.shade(render.unit(normals), light.DEFAULT_LIGHT)[..., 0]
     return jnp.where(steady, light_, 0).sum()
 
   direction = jnp.zeros(62).at[names.index(name)].set(1.0)

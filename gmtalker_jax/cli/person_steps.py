@@ -31,8 +31,10 @@ _GOOD = 2, 0.5, 6, 2, 1, 40, 0.2, 3, 1, 3, 4
 PRESETS = {
   'quick': Preset(128, 'builtin', 600, 150, 'demo', 2_000, (), _QUICK),
   'good': Preset(
-    256, 'builtin', 1_200, 300, 'builtin', 1_200,
-    ('--config.loss.perceptual=0.3', '--config.loss.perceptual_crop=64'), _GOOD,
+    256, 'builtin', 1_200, 300, 'builtin', 2_000,
+    ('--config.loss.perceptual=0.3', '--config.loss.perceptual_crop=64',
+     '--config.loss.perceptual_within=0.6'),
+    _GOOD,
   ),
   'best': Preset(
     512, 'builtin', 2_000, 1_000, 'builtin', 16_000,

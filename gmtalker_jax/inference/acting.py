@@ -5,8 +5,9 @@ what it knew before is shown to it again, on the person: to the recorded face is
 emotion changed in the face that the generator made for the same sound.
 """
 
+import functools
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,20 +34,7 @@ def act(
     strength: of the change; 1 = as in the generator's own face.
   """
 
-  def face(name: str) -> np.ndarray:
-    weights = np.tile(emotions.label(name, schema.LEVELS), (len(record['expression']), 1))
-    return speak.generate_expression(talker, record['speech'], weights, seed, temperature=0.0)[0]
-
-  change = face(emotion) - face(_NEUTRAL) if emotion != _NEUTRAL else np.float32(0)
-  return {
-    **record,
-    'id': f'{record["id"]}_{emotion}',
-    'emotion': emotion,
-    'level': schema.LEVELS,
-    'expression': np.clip(record['expression'] + strength * change, 0, 1).astype(np.float32),
-    'frames': [],
-    'renderings': [],
-  }
+  return _acted(record, emotion, strength * _changes(talker, record, seed)(emotion))
 
 
 def missing(records: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -65,13 +53,14 @@ def performances(
 
   Emotions that the person was filmed in are not acted.
   """
-  emotions = [_NEUTRAL, *missing(records)]
+  asked = [_NEUTRAL, *missing(records)]
   for number, record in enumerate(records):
     if record['emotion'] not in ('', _NEUTRAL):
       yield {**record, 'frames': [], 'renderings': []}
       continue
-    for emotion in emotions:
-      yield act(talker, record, emotion, seed + number, strength)
+    changes = _changes(talker, record, seed + number)
+    for emotion in asked:
+      yield _acted(record, emotion, strength * changes(emotion))
 
 
 def parts(
@@ -88,9 +77,33 @@ def parts(
   """
   if record['emotion'] not in ('', _NEUTRAL):
     return
+  changes = _changes(talker, record, seed)
   bounds = np.linspace(0, len(record['expression']), len(emotions) + 1).astype(int)
   for place, (start, stop) in enumerate(itertools.pairwise(bounds)):
     if start < stop:
       emotion = emotions[(seed + place) % len(emotions)]
-      acted = act(talker, record, emotion, seed, strength)
+      acted = _acted(record, emotion, strength * changes(emotion))
       yield schema.part(record, start, stop), schema.part(acted, start, stop)
+
+
+def _changes(talker: Talker, record: Mapping[str, Any], seed: int) -> Callable[[str], np.ndarray]:
+  """What an emotion changes [F, 50] in the face that the generator makes for the clip's sound."""
+
+  @functools.cache
+  def face(name: str) -> np.ndarray:
+    weights = np.tile(emotions.label(name, schema.LEVELS), (len(record['expression']), 1))
+    return speak.generate_expression(talker, record['speech'], weights, seed, temperature=0.0)[0]
+
+  return lambda name: face(name) - face(_NEUTRAL)
+
+
+def _acted(record: Mapping[str, Any], emotion: str, change: np.ndarray) -> dict[str, Any]:
+  return {
+    **record,
+    'id': f'{record["id"]}_{emotion}',
+    'emotion': emotion,
+    'level': schema.LEVELS,
+    'expression': np.clip(record['expression'] + change, 0, 1).astype(np.float32),
+    'frames': [],
+    'renderings': [],
+  }

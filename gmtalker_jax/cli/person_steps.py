@@ -32,9 +32,7 @@ PRESETS = {
   'quick': Preset(128, 'builtin', 600, 150, 'demo', 2_000, (), _QUICK),
   'good': Preset(
     256, 'builtin', 1_200, 300, 'builtin', 2_000,
-    ('--config.loss.perceptual=0.3', '--config.loss.perceptual_crop=64',
-     '--config.loss.perceptual_within=0.6'),
-    _GOOD,
+    ('--config.loss.perceptual=0.3', '--config.loss.perceptual_crop=64'), _GOOD,
   ),
   'best': Preset(
     512, 'builtin', 2_000, 1_000, 'builtin', 16_000,

@@ -1,6 +1,7 @@
 """Commands one after another, each in a process of its own; what was cut off goes on.
 
-OUT/times.json is the diary: what was run and how long it took. A finished step is not run again.
+OUT/times.json is the diary: what was run and how long it took. A finished step is not run again;
+what follows a step is made of what it wrote, so a folder holds the steps of one kind and input.
 """
 
 import os
@@ -40,9 +41,10 @@ def run(steps: Sequence[Step], out: Path, kind: str) -> int:
     out: the folder; made if it is not there.
     kind: of the steps, such as the name of a preset; a folder holds one kind.
 
-  Raises InputError: `out` holds another kind, or cannot be used.
+  Raises InputError: `out` holds another kind or was begun with other commands, or cannot be used.
   """
   diary = _Diary(out, kind)
+  diary.check(steps)
   for number, step in enumerate(steps, 1):
     print(f'\n[{number}/{len(steps)}] {step.name}\n$ {step.command}', flush=True)
     if diary.has(step):
@@ -92,6 +94,16 @@ class _Diary:
         f'got --preset {kind}, but {str(out)!r} holds one of {self._values["preset"]!r}; '
         'choose another --out or remove it'
       )
+
+  def check(self, steps: Sequence[Step]) -> None:
+    """Raises InputError where a step was done with another command than that of `steps`."""
+    now = {step.name: step.command for step in steps}
+    for done in self._values['steps']:
+      if done['command'] != now.get(done['name'], done['command']):
+        raise InputError(
+          f'got other arguments for the step {done["name"]!r} than {str(self._path)!r} was begun '
+          'with; give the same arguments or choose another --out'
+        )
 
   @property
   def total(self) -> float:

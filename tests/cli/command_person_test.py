@@ -59,7 +59,13 @@ def test_what_was_cut_off_goes_on_and_ends_with_a_page(tmp_path, monkeypatch, ca
   assert main(arguments) == 0
   assert len(set(ran)) == len(ran) - 1  # nothing but the failed step ran twice
   assert (tmp_path / 'out' / 'person.html').is_file()
+  capsys.readouterr()
   assert main([*arguments, '--preset', 'good']) == 2
+  others = (['person', 'you.mp4', *arguments[2:]], [*arguments, '--name', 'Ann'])
+  for other in others:  # what follows the records would still be of those of before
+    assert main(other) == 2
+    assert "for the step 'records'" in capsys.readouterr().err
+  assert len(set(ran)) == len(ran) - 1
 
 
 def test_the_page_is_one_file_with_the_figures(tmp_path):

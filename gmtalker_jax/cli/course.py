@@ -101,8 +101,8 @@ class _Diary:
     for done in self._values['steps']:
       if done['command'] != now.get(done['name'], done['command']):
         raise InputError(
-          f'got other arguments for the step {done["name"]!r} than {str(self._path)!r} was begun '
-          'with; give the same arguments or choose another --out'
+          f'got another command for the step {done["name"]!r} than {str(self._path)!r} was begun '
+          'with (by other arguments or another version); give the same or choose another --out'
         )
 
   @property

@@ -27,8 +27,8 @@ from . import prepare, spooled
 _REACH = 0.02  # of the picture: so far around the head its surroundings move with it
 _FEATHER = 0.004  # of the picture: how softly the rendering joins the photograph
 _SOFT = 0.006  # of the picture: shading is smoothed over so much
-CREASE = 2.0  # power of the shading: at 1 judges see half of an anger (experiments/README.md)
-_SHADES = 0.4, 1.2  # what is believed of the shading: the edges of lips turn further
+CREASE = 2.5  # power of the shading: at 1 judges see half of an anger (experiments/README.md)
+_SHADES = 0.7, 1.03  # what is believed of the shading: lips' edges turn further, lids shine
 
 
 def pictured(

@@ -21,6 +21,7 @@ def fit(
   coefficients: Sequence[Coefficients],
   pictures: Sequence[np.ndarray],
   lamp: np.ndarray,
+  iris: float = render.IRIS,
 ) -> np.ndarray | None:
   """Medians over all frames of the white and of the iris, [2, 3] albedo 0..1.
 
@@ -30,6 +31,7 @@ def fit(
     coefficients: expression [50], motion [12] of each frame.
     pictures: uint8 [S, S, 3] of each frame.
     lamp: [9] the light on them.
+    iris: its radius as a share of the eyeball's.
 
   Returns:
     the colours; None where the eyes are too small or shut.
@@ -37,16 +39,19 @@ def fit(
   found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
   for identity, frame, picture in zip(identities, coefficients, pictures, strict=True):
     radius, shade = map(np.asarray, _eyes(head, identity, frame, lamp, len(picture)))
+    radius = radius * (render.IRIS / iris)
     # Lashes and lids are not quite where the model has them.
     sure = cv2.erode((radius > 0).astype(np.uint8), np.ones((3, 1), np.uint8)) > 0
     colour = picture / 255 / np.maximum(shade, 1e-3)
-    iris = (radius > render.PUPIL + _SURE) & (radius < render.IRIS - 0.1 - _SURE)
-    for colours, region in zip(found, (radius > render.IRIS + _SURE, iris), strict=True):
+    ring = (radius > render.PUPIL + _SURE) & (radius < render.IRIS - 0.1 - _SURE)
+    for colours, region in zip(found, (radius > render.IRIS + _SURE, ring), strict=True):
       colours.append(colour[region & sure])
-  white, iris = map(np.concatenate, found)
-  if min(len(white), len(iris)) < _FEW:
+  medians = [
+    np.median(colours, 0) for colours in map(np.concatenate, found) if len(colours) >= _FEW
+  ]
+  if len(medians) < len(found):
     return None
-  medians = np.stack([np.median(white, 0), np.median(iris, 0)])
+  medians = np.stack(medians)
   return np.clip(medians, 0, 1).astype(np.float32)
 
 

@@ -14,12 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gmtalker_jax.face import camera, chart, light, raster, render
+from gmtalker_jax.face import camera, chart, light, morphable, raster, render
 from gmtalker_jax.face.morphable import Head
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.types import Coefficients
 
 from . import backdrop, eye_colours, texture_fill
+from . import displacement as displacements
 
 SHOTS = 48  # frames that say enough of a person
 SIZE = 256  # of the texture
@@ -61,19 +62,28 @@ class _Seen(NamedTuple):
   basis: np.ndarray  # [N, P, 9] harmonics of the normal
 
 
-def fit(head: Head, identity: np.ndarray, shots: Sequence[Shot]) -> Person:
+def fit(
+  head: Head,
+  identity: np.ndarray,
+  shots: Sequence[Shot],
+  displacement: np.ndarray | None = None,
+) -> Person:
   """Fits skin and light of a person.
 
   Args:
     head: the model.
     identity: [I] of the person.
     shots: one or more, of one size, spread over what there is; 32 to 64 are enough.
+    displacement: [V, 3] of the person, see displacement.py; None = none is known.
 
   Returns:
     the person: texture [SIZE, SIZE, 3] in steps of 1/255, grey light [9], colours of the eyes. The
     scale between albedo and light is free; it is set so that most of the skin is as bright as the
     head's own.
   """
+  iris = displacements.iris(head, identity)
+  if displacement is not None:
+    head = morphable.displaced(head, displacement)
   texels = _texels(head)
   seen = _look(head, np.asarray(identity, np.float32), shots, texels)
   brightness = _skin_brightness(head)
@@ -93,7 +103,9 @@ def fit(head: Head, identity: np.ndarray, shots: Sequence[Shot]) -> Person:
     np.asarray(identity, np.float32),
     (np.round(filled * 255) / 255).astype(np.float32),
     lamp.astype(np.float32),
-    _eyes(head, identity, shots, lamp),
+    _eyes(head, identity, shots, lamp, iris),
+    displacement=displacement,
+    iris=iris,
   )
 
 
@@ -148,10 +160,13 @@ def _own(shot: Shot, identity: np.ndarray) -> np.ndarray:
   return np.asarray(identity if shot.identity is None else shot.identity, np.float32)
 
 
-def _eyes(head: Head, identity, shots: Sequence[Shot], lamp: np.ndarray) -> np.ndarray | None:
+def _eyes(
+  head: Head, identity, shots: Sequence[Shot], lamp: np.ndarray, iris: float
+) -> np.ndarray | None:
   identities = [_own(shot, identity) for shot in shots]
   coefficients = [shot.coefficients for shot in shots]
-  return eye_colours.fit(head, identities, coefficients, [s.picture for s in shots], lamp)
+  pictures = [shot.picture for shot in shots]
+  return eye_colours.fit(head, identities, coefficients, pictures, lamp, iris)
 
 
 @jax.jit(static_argnames='size')

@@ -23,7 +23,18 @@ from gmtalker_jax.face.person import Person
 from gmtalker_jax.io import audio, files, identity, video
 from gmtalker_jax.io.heads import load_head
 
-from . import build, contact_sheet, cuts, ingest, prepare, report, shoulders, sources, spooled
+from . import (
+  build,
+  contact_sheet,
+  cuts,
+  displacement,
+  ingest,
+  prepare,
+  report,
+  shoulders,
+  sources,
+  spooled,
+)  # fmt: skip
 from . import fit as fitting
 from . import track as tracking
 
@@ -109,7 +120,8 @@ def prepare_person(
     for clip in _watched(fitted, 'keeping pictures', progress):
       sheet.add(prepare.spool(prepare.Task(clip.source, encoder, size, spool), clip))
     sheet.save(work / prepare.CONTACT_SHEET)
-    likeness = None if plain else _likeness([p for p in pieces if p.split == 'train'], spool)
+    train = [piece for piece in pieces if piece.split == 'train']
+    likeness = None if plain else _likeness(train, spool, shape)
     sways: dict[str, np.ndarray] = {}
     if likeness and with_shoulders:
       likeness, sways = _with_shoulders(likeness, fitted, pieces, spool)
@@ -258,10 +270,11 @@ def _cut(clips: Sequence[ingest.Ingested]) -> list[Piece]:
   return pieces[: len(pieces) - held] + [p._replace(split='test') for p in pieces[-held:] if held]
 
 
-def _likeness(pieces: Sequence[Piece], spool: Path) -> Person | None:
-  """Skin and light, from the pieces for training."""
+def _likeness(pieces: Sequence[Piece], spool: Path, shape: fitting.Shape) -> Person | None:
+  """Shape, skin and light, from the pieces for training."""
+  head = load_head()
   parts = [(spool / piece.clip.source.id, slice(piece.start, piece.stop)) for piece in pieces]
-  return spooled.person(load_head(), parts)
+  return spooled.person(head, parts, displacement.over_mesh(head, shape.offset))
 
 
 def _with_shoulders(

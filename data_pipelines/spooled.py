@@ -59,12 +59,14 @@ def read(path: Path) -> tuple[dict[str, Any], int]:
   return record, size
 
 
-def person(head: Head, parts: Sequence[tuple[Path, slice]]) -> Person | None:
+def person(
+  head: Head, parts: Sequence[tuple[Path, slice]], displacement: np.ndarray | None = None
+) -> Person | None:
   """The person of clips, of each of which some frames are looked at; None without photographs."""
   seen = shots(parts, likeness.SHOTS)
   if not seen:
     return None
-  return likeness.fit(head, np.mean([shot.identity for shot in seen], 0), seen)
+  return likeness.fit(head, np.mean([shot.identity for shot in seen], 0), seen, displacement)
 
 
 def shots(parts: Sequence[tuple[Path, slice]], count: int) -> list[Shot]:

@@ -127,9 +127,8 @@ def head_tensors(talker: Talker) -> rules.Arrays:
     for name in ('mean', 'expression', 'albedo', 'eye_centre', 'uv', 'skin')
   }
   tensors |= {'light': np.asarray(person.light).reshape(9, -1)}
-  tensors |= {
-    n: v for n, v in (('texture', person.texture), ('eyes', person.eyes)) if v is not None
-  }
+  known = {'texture': person.texture, 'eyes': person.eyes, 'iris': person.iris}
+  tensors |= {name: value for name, value in known.items() if value is not None}
   if person.bust is not None:
     tensors |= {'bust': person.bust.picture, 'bust_follows': person.bust.follows}
   indices = {'triangles': head.triangles, 'eye_vertices': head.eye_vertices}

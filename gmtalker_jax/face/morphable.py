@@ -8,8 +8,11 @@ Head space: the unit is the width of the head, the origin the pivot near the atl
   rotationZ               the crown goes to image left (counter-clockwise as the viewer sees it)
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from gmtalker_jax.core.errors import InputError
@@ -18,6 +21,8 @@ from gmtalker_jax.types import Coefficients
 
 # Vertices are metres of nobody's ruler but a pixel is a thousandth of them: no bfloat16 here.
 PRECISION = jax.lax.Precision.HIGHEST
+
+_LID = 0.15  # of the way of the fastest point: what a blink moves so far is lid all over
 
 
 @struct.dataclass
@@ -94,6 +99,31 @@ def vertices(head: Head, identity: jax.Array, blendshapes: jax.Array, gaze: jax.
   neutral = _displace(head.mean, identity, head.identity)
   moved = _displace(neutral, blendshapes, head.expression)
   return _turn_eyes(head, neutral, moved, gaze)
+
+
+def displaced(head: Head, displacement: jax.Array | np.ndarray) -> Head:
+  """Returns the head with vertices moved [V, 3] at rest: what no identity reaches of a person.
+
+  Eyes that are opened by it close as far as the head's own: where a blink moves the skin, it takes
+  the displacement back.
+
+  Raises:
+    InputError: the displacement is of another head.
+  """
+  if displacement.shape != head.mean.shape:
+    raise InputError(
+      f'got a displacement {list(displacement.shape)}, expected {list(head.mean.shape)} as the '
+      'head; prepare the person again'
+    )
+  blinks = head.expression[np.array(schema.BLINKS)]
+  size = jnp.linalg.norm(blinks, axis=-1, keepdims=True)
+  lid = jnp.clip(size / (_LID * size.max(1, keepdims=True)), 0, 1)
+  return dataclasses.replace(
+    head,
+    mean=head.mean + displacement,
+    expression=head.expression.at[np.array(schema.BLINKS)].add(-lid * displacement[None]),
+    eye_centre=head.eye_centre + jnp.asarray(displacement)[head.eye_vertices].mean(1),
+  )
 
 
 def rotation_matrix(angles: jax.Array) -> jax.Array:

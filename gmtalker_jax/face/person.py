@@ -17,6 +17,8 @@ class Person:
   light: jax.Array | np.ndarray  # [9] or [9, 3], see light.shade
   eyes: jax.Array | np.ndarray | None = None  # [2, 3] albedo of white and iris; None = the head's
   bust: Bust | None = None  # None = nothing below the neck
+  displacement: jax.Array | np.ndarray | None = None  # [V, 3] see morphable.displaced; None = 0
+  iris: jax.Array | np.ndarray | float | None = None  # radius / the eyeball's; None = render.IRIS
 
   @classmethod
   def plain(cls, identity: jax.Array | np.ndarray) -> 'Person':

@@ -52,7 +52,7 @@ def render(
     size: pixels, static.
     camera: the pin-hole camera.
   """
-  vertices = posed(head, jnp.asarray(person.identity), coefficients)
+  vertices = posed(_own(head, person), jnp.asarray(person.identity), coefficients)
   drawn = draw(head, vertices, person, size, camera)
   if person.bust is None:
     return drawn
@@ -84,7 +84,7 @@ def draw(
   albedo, normal, eye, address = jnp.split(pixels, (3, 6, 9), -1)
   hit = fragments.triangle >= 0
   normal = jnp.where(hit[..., None], unit(normal), 0.0)
-  albedo = _paint_eyes(albedo, eye, person.eyes)
+  albedo = _paint_eyes(albedo, eye, person)
   if person.texture is not None:
     painted = chart.look_up(jnp.asarray(person.texture), address[..., :2])
     albedo = albedo + address[..., 2:] * (painted - albedo)
@@ -113,7 +113,9 @@ def render_frames(
 
 def of_person(head: Head, person: Person) -> tuple[Head, Person]:
   """What `render_chunk` takes for many frames of one person: all that is the same in them."""
-  return personal(head, person), dataclasses.replace(person, identity=jnp.zeros(0))
+  return personal(head, person), dataclasses.replace(
+    person, identity=jnp.zeros(0), displacement=None
+  )
 
 
 @partial(jax.jit, static_argnames=('size', 'camera'))
@@ -136,11 +138,17 @@ def render_chunk(
 def personal(head: Head, person: Person) -> Head:
   """Returns the head of one person, without identity directions: for many frames of it."""
   identity = jnp.asarray(person.identity)
+  head = _own(head, person)
   mean = head.mean + jnp.tensordot(identity, head.identity, 1, precision=morphable.PRECISION)
   pivots = head.eye_centre
   if head.eye_vertices.shape[1]:
     pivots = pivots + (mean - head.mean)[head.eye_vertices].mean(1)
   return dataclasses.replace(head, mean=mean, eye_centre=pivots, identity=head.identity[:0])
+
+
+def _own(head: Head, person: Person) -> Head:
+  shift = person.displacement
+  return head if shift is None else morphable.displaced(head, shift)
 
 
 def normals(vertices: jax.Array, triangles: jax.Array) -> jax.Array:
@@ -171,22 +179,19 @@ def unit(vectors: jax.Array) -> jax.Array:
   return vectors * jax.lax.rsqrt(jnp.maximum(x * x + y * y + z * z, 1e-20))
 
 
-def _paint_eyes(
-  albedo: jax.Array, eye: jax.Array, eyes: jax.Array | np.ndarray | None
-) -> jax.Array:
-  """Paints pupil, iris and its dark rim where `eye` [H, W, 3] is the surface of an eyeball.
-
-  Of `eyes` [2, 3], if there are any, the first is the white around them and the second the iris.
-  """
+def _paint_eyes(albedo: jax.Array, eye: jax.Array, person: Person) -> jax.Array:
+  """Paints pupil, iris and its dark rim where `eye` [H, W, 3] is the surface of an eyeball."""
   iris, rim = IRIS_COLOUR, RIM_COLOUR
-  if eyes is not None:
+  if person.eyes is not None:
     on_eye = (eye**2).sum(-1, keepdims=True) > 0.25
-    white, iris = jnp.asarray(eyes).reshape(2, 1, 1, 3)
+    white, iris = jnp.asarray(person.eyes).reshape(2, 1, 1, 3)
     albedo, rim = jnp.where(on_eye, white, albedo), iris * (RIM_COLOUR[0] / IRIS_COLOUR[0])
   eye = unit(eye)
   radius = jnp.sqrt(eye[..., :1] ** 2 + eye[..., 1:2] ** 2 + 1e-12)
   front = eye[..., 2:] > 0.5
   rings = ((IRIS, rim, 0.06), (IRIS - 0.1, iris, 0.1), (PUPIL, PUPIL_COLOUR, 0.06))
+  if person.iris is not None:
+    radius = radius * (IRIS / person.iris)
   for edge, colour, soft in rings:
     share = jnp.where(front, jnp.clip((edge - radius) / soft + 0.5, 0, 1), 0.0)
     albedo = albedo + share * (jnp.asarray(colour).reshape(1, 1, 3) - albedo)

@@ -52,8 +52,13 @@ def warp(
     raster.interpolate(shown, head.triangles, jnp.concatenate([old, *normals], -1)), 3, -1
   )
   column, row = (jnp.clip(was[..., axis].astype(jnp.int32), 0, size - 1) for axis in (0, 1))
-  nearest = raster.rasterize(old, head.triangles, size).depth[row, column]
+  at_first = raster.rasterize(old, head.triangles, size)
   hit = shown.triangle >= 0
+  part = jnp.where(hit, head.triangle_group[shown.triangle], -1)
+  part_at_first = head.triangle_group[at_first.triangle][row, column]
+  # A lid lies so close to its eye that depths do not tell them apart.
+  open_to_see = (part <= 0) | (part == part_at_first)
+  near = was[..., 2] < at_first.depth[row, column] + _HIDDEN
   then, now = (lights.shade(render.unit(normal), light) for normal in normals)
   gain = jnp.where(hit[..., None], now / jnp.maximum(then, _DARK), 1.0)
-  return Warp(was[..., :2], hit, hit & (was[..., 2] < nearest + _HIDDEN), gain)
+  return Warp(was[..., :2], hit, hit & near & open_to_see, gain)

@@ -5,6 +5,8 @@ texture   a PNG in base64, 8 bits; null or absent: the head's own colours
 light     [9] or [9, 3] numbers; null or absent: the default light
 eyes      [2, 3] numbers; null or absent: the head's own
 bust      picture: a PNG with alpha, as above; follows: [7, 8] numbers; null or absent: none
+iris      a number; null or absent: the head's own
+displacement  [V, 3] float16, little-endian, in base64; null or absent: none
 """
 
 import base64
@@ -44,6 +46,11 @@ def to_json(person: Person) -> dict[str, Any]:
   if person.bust is not None:
     follows = np.asarray(person.bust.follows, np.float32).tolist()
     values['bust'] = {'picture': _encode(person.bust.picture, 'bust'), 'follows': follows}
+  if person.iris is not None:
+    values['iris'] = float(person.iris)
+  if person.displacement is not None:
+    halves = np.asarray(person.displacement, '<f2').tobytes()
+    values['displacement'] = base64.b64encode(halves).decode()
   return values
 
 
@@ -68,6 +75,13 @@ def from_json(values: Mapping[str, Any]) -> Person:
     person = dataclasses.replace(person, texture=_decode(values['texture'], 'texture', 3))
   if values.get('bust') is not None:
     person = dataclasses.replace(person, bust=_bust(values['bust']))
+  if values.get('iris') is not None:
+    iris = values['iris']
+    if not isinstance(iris, float) or not 0 < iris < 1:
+      raise InputError(f'got an iris {str(iris)[:20]!r}, expected 0 < iris < 1; make it again')
+    person = dataclasses.replace(person, iris=iris)
+  if values.get('displacement') is not None:
+    person = dataclasses.replace(person, displacement=_displacement(values['displacement']))
   return person
 
 
@@ -78,6 +92,19 @@ def _bust(values: Any) -> Bust:
   if follows.shape != (7, 8):
     raise InputError(f'got follows {list(follows.shape)} of the bust, expected [7, 8]')
   return Bust(_decode(values.get('picture'), 'bust', 4), follows)
+
+
+def _displacement(text: Any) -> np.ndarray:
+  halves = np.zeros(0, '<f2')
+  if isinstance(text, str) and len(text) <= MOST_BYTES:
+    with contextlib.suppress(ValueError):
+      halves = np.frombuffer(base64.b64decode(text, validate=True), '<f2')
+  if not len(halves) or len(halves) % 3 or not np.isfinite(halves).all():
+    raise InputError(
+      f'got a displacement {str(text)[:20]!r}, expected [V, 3] finite float16 in base64; make the '
+      'file again'
+    )
+  return halves.reshape(-1, 3).astype(np.float32)
 
 
 def _numbers(value: Any, what: str, most_axes: int) -> np.ndarray:

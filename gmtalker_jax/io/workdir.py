@@ -46,6 +46,8 @@ class About(NamedTuple):
   light: list[Any] | None = None
   eyes: list[list[float]] | None = None
   bust: dict[str, Any] | None = None
+  displacement: str | None = None
+  iris: float | None = None
   # portrait: where the latents lie that it has learnt from, see inference/latents.py; none where it
   # takes no latent, and in workdirs of before 2026-11-27
   latents: list[list[float]] | None = None

@@ -1,7 +1,5 @@
 """The head and its picture in PyTorch beside those of JAX."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tiny_talker
@@ -27,9 +25,8 @@ def test_pictures_of_the_head_are_the_same(dressed):
     eyes = np.array([[0.9, 0.9, 0.8], [0.1, 0.3, 0.6]], np.float32)
     picture = numbers.uniform(0, 1, (32, 32, 4)).astype(np.float32)
     follows = numbers.normal(0, 0.1, (7, 8)).astype(np.float32)
-    person = dataclasses.replace(
-      person, texture=texture, light=light, eyes=eyes, bust=Bust(picture, follows)
-    )
+    moved = numbers.normal(0, 0.002, talker.head.mean.shape).astype(np.float32)
+    person = Person(identity, texture, light, eyes, Bust(picture, follows), moved, 0.4)
   talker = talker._replace(person=person)
   expression = numbers.uniform(0, 0.5, (3, 50)).astype(np.float32)
   motion = numbers.normal(0, 0.15, (3, 12)).astype(np.float32)
@@ -44,7 +41,8 @@ def test_pictures_of_the_head_are_the_same(dressed):
   assert ours.std() > 20  # there is a head
   assert (gap > 1).mean() < 2e-4  # rounding may decide which of two triangles an edge pixel shows
   assert gap.mean() < 0.01
-  posed = render.posed(talker.head, identity, Coefficients(expression[0], motion[0]))
+  own = render.personal(talker.head, person)
+  posed = render.posed(own, np.zeros(0, np.float32), Coefficients(expression[0], motion[0]))
   vertices = twin.vertices(torch.from_numpy(expression[0]), torch.from_numpy(motion[0]))
   np.testing.assert_allclose(vertices, posed, atol=1e-5)
 

@@ -1,17 +1,22 @@
 """A person's skin and light in the rendering; without them, the head's own to the last bit."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gmtalker_jax.face import camera, chart, light, raster, render
+from gmtalker_jax.core.errors import InputError
+from gmtalker_jax.data.schema import EXPRESSION_NAMES
+from gmtalker_jax.face import camera, chart, light, morphable, raster, render
 from gmtalker_jax.face.person import Person
 from gmtalker_jax.io.heads import load_head
 from gmtalker_jax.types import Coefficients
 
 SIZE = 128
 RENDER = jax.jit(render.render, static_argnames='size')
+EVEN = np.array([1.2, *[0.0] * 8], np.float32)
 RNG = np.random.default_rng(0)
 IDENTITY = RNG.normal(size=80).astype(np.float32)
 FRAME = Coefficients(
@@ -48,7 +53,9 @@ def test_a_plain_person_looks_as_the_head_alone_did_to_the_last_bit(head):
     albedo, normal, eye = jnp.split(pixels, 3, -1)
     hit = fragments.triangle[..., None] >= 0
     normal = jnp.where(hit, render.unit(normal), 0.0)
-    colour = render._paint_eyes(albedo, eye, None) * light.shade(normal, light.DEFAULT_LIGHT)
+    colour = render._paint_eyes(albedo, eye, Person.plain(identity)) * light.shade(
+      normal, light.DEFAULT_LIGHT
+    )
     return jnp.where(hit, jnp.clip(colour, 0, 1), 0.0) * 2 - 1
 
   now = RENDER(head, Person.plain(IDENTITY), FRAME, size=SIZE).rgb
@@ -73,6 +80,46 @@ def test_a_texture_is_the_albedo_of_the_skin_and_of_nothing_else(head):
 def _triangles(head):
   projected = camera.project(camera.DEFAULT, render.posed(head, IDENTITY, FRAME), SIZE)
   return np.asarray(raster.rasterize(projected, head.triangles, SIZE).triangle)
+
+
+def test_an_iris_has_the_radius_that_the_person_has(head):
+  straight = Coefficients(np.zeros(50, np.float32), np.zeros(12, np.float32))
+  wide = dataclasses.replace(
+    straight, expression=np.array([n.startswith('eyeWide') for n in EXPRESSION_NAMES], np.float32)
+  )
+  eyes = np.array([[1, 1, 1], [0, 0, 1]], np.float32)
+  widths = []
+  for iris in (None, 0.3, 0.4, render.IRIS):
+    person = Person.plain(IDENTITY * 0).replace(eyes=eyes, iris=iris, light=EVEN)
+    rgb = np.asarray(RENDER(head, person, wide, size=512).rgb)
+    blue = (rgb[..., 2] - rgb[..., 0] > 0.1) | (rgb.max(-1) < -0.9) & (rgb.min(-1) > -1)
+    widths.append(blue.any(0).sum())
+  assert widths[0] == widths[3]
+  # The rim takes part of it; what is left grows as the radius.
+  assert widths[1] / widths[3] == pytest.approx(0.3 / render.IRIS, rel=0.12)
+  assert widths[2] / widths[3] == pytest.approx(0.4 / render.IRIS, rel=0.12)
+
+
+def test_a_displacement_moves_the_face_and_its_eyes_as_a_shift_would(head):
+  shift = np.array([0.02, 0.01, 0.0], np.float32)
+  moved = Person.plain(IDENTITY).replace(displacement=np.tile(shift, (len(head.mean), 1)))
+  shut = FRAME.motion.copy()
+  shut[6:8] = 0  # a blink takes the displacement of lids back
+  frame = dataclasses.replace(FRAME, motion=shut)
+  own = render.personal(head, moved)
+  before = render.posed(head, IDENTITY, frame)
+  after = render.posed(own, np.zeros(0, np.float32), frame)
+  turned = morphable.move(jnp.asarray(shift)[None], shut[:3], jnp.zeros(3))
+  np.testing.assert_allclose(after - before, np.broadcast_to(turned, before.shape), atol=2e-6)
+  pair = (head, moved), (own, Person.plain(np.zeros(0, np.float32)))
+  one, two = (np.asarray(RENDER(h, p, frame, size=SIZE).rgb) for h, p in pair)
+  assert (np.abs(one - two) > 0.01).mean() < 1e-3  # rounding decides of a few pixels at edges
+
+
+def test_a_displacement_of_another_head_is_one_line(head):
+  person = Person.plain(IDENTITY).replace(displacement=np.zeros((7, 3), np.float32))
+  with pytest.raises(InputError, match=r'got a displacement \[7, 3\], expected \[4879, 3\]'):
+    render.personal(head, person)
 
 
 def test_light_of_one_colour_and_of_three(head):

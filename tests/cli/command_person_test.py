@@ -68,6 +68,13 @@ def test_what_was_cut_off_goes_on_and_ends_with_a_page(tmp_path, monkeypatch, ca
   assert len(set(ran)) == len(ran) - 1
 
 
+def test_of_a_video_that_is_none_nothing_is_left(tmp_path, capfd):
+  (tmp_path / 'me.mp4').write_bytes(b'no video')
+  assert main(['person', str(tmp_path / 'me.mp4'), '--out', str(tmp_path / 'out')]) == 2
+  assert 'me.mp4 that cannot be used' in capfd.readouterr().err
+  assert [path.name for path in tmp_path.iterdir()] == ['me.mp4']
+
+
 def test_the_page_is_one_file_with_the_figures(tmp_path):
   frames = np.full((30, 32, 64, 3), 90, np.uint8)
   for name in ('beside', 'emotions'):

@@ -64,9 +64,8 @@ def _laplacian(head: Head) -> sparse.csr_matrix:
   triangles = np.asarray(head.triangles)[np.asarray(head.triangle_group) == 0]
   one, two = np.concatenate([triangles[:, [i, (i + 1) % 3]] for i in range(3)]).T
   count = len(head.mean)
-  near = sparse.csr_matrix(
-    (np.ones(2 * len(one)), (np.r_[one, two], np.r_[two, one])), (count,) * 2
-  )
-  near.data[:] = 1
+  edges = np.concatenate([one, two]), np.concatenate([two, one])
+  near = sparse.csr_matrix((np.ones(len(edges[0])), edges), (count, count))
+  near.data[:] = 1  # an edge of two triangles was counted twice
   degree = np.asarray(near.sum(1)).ravel()
   return sparse.diags((degree > 0).astype(float)) - sparse.diags(1 / np.maximum(degree, 1)) @ near

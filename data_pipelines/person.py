@@ -34,7 +34,7 @@ from . import (
   shoulders,
   sources,
   spooled,
-)  # fmt: skip
+)
 from . import fit as fitting
 from . import track as tracking
 

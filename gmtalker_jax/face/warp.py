@@ -54,10 +54,12 @@ def warp(
   column, row = (jnp.clip(was[..., axis].astype(jnp.int32), 0, size - 1) for axis in (0, 1))
   at_first = raster.rasterize(old, head.triangles, size)
   hit = shown.triangle >= 0
-  part = jnp.where(hit, head.triangle_group[shown.triangle], -1)
-  part_at_first = head.triangle_group[at_first.triangle][row, column]
+  part, part_at_first = (
+    jnp.where(seen.triangle >= 0, head.triangle_group[seen.triangle], -1)
+    for seen in (shown, at_first)
+  )
   # A lid lies so close to its eye that depths do not tell them apart.
-  open_to_see = (part <= 0) | (part == part_at_first)
+  open_to_see = (part <= 0) | (part == part_at_first[row, column])
   near = was[..., 2] < at_first.depth[row, column] + _HIDDEN
   then, now = (lights.shade(render.unit(normal), light) for normal in normals)
   gain = jnp.where(hit[..., None], now / jnp.maximum(then, _DARK), 1.0)

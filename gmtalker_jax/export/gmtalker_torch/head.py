@@ -52,13 +52,8 @@ class Head(nn.Module):
       'skin',
     ):
       self.register_buffer(name, tensors[name])
-    for name in (
-      'texture',
-      'eyes',
-      'iris',
-      'bust',
-      'bust_follows',
-    ):  # None: the head's own, or none
+    # None: the head's own, or none.
+    for name in ('texture', 'eyes', 'iris', 'bust', 'bust_follows'):
       self.register_buffer(name, tensors.get(name))
 
   def vertices(self, expression: Tensor, motion: Tensor) -> Tensor:

@@ -46,12 +46,10 @@ def fit(
     ring = (radius > render.PUPIL + _SURE) & (radius < render.IRIS - 0.1 - _SURE)
     for colours, region in zip(found, (radius > render.IRIS + _SURE, ring), strict=True):
       colours.append(colour[region & sure])
-  medians = [
-    np.median(colours, 0) for colours in map(np.concatenate, found) if len(colours) >= _FEW
-  ]
-  if len(medians) < len(found):
+  white, coloured = map(np.concatenate, found)
+  if min(len(white), len(coloured)) < _FEW:
     return None
-  medians = np.stack(medians)
+  medians = np.stack([np.median(white, 0), np.median(coloured, 0)])
   return np.clip(medians, 0, 1).astype(np.float32)
 
 
